@@ -1,0 +1,1 @@
+"""The ways in for people; refuses to touch a record except through flows and storage."""

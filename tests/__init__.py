@@ -1,0 +1,1 @@
+"""Tests: sentences about what the product does, run against real servers."""
