@@ -1,0 +1,113 @@
+"""Legal holds: what they are, and whether one matches a record. A hold beats everything.
+
+Matching refuses to guess: what a hold asks for and a record cannot answer ("unknown") counts as a match.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from retention.records import Personal, Span
+
+
+class HoldState(StrEnum):
+    PLACING = "placing"
+    """Written down, not yet effective everywhere: the barrier has not been passed in every store in scope."""
+    PROVISIONAL = "provisional"
+    ACTIVE = "active"
+    RELEASE_REQUESTED = "release-requested"
+    IN_GRACE = "in-grace"
+    RELEASED = "released"
+
+    @property
+    def keeps(self) -> bool:
+        """Every state but *released* keeps records."""
+        return self is not HoldState.RELEASED
+
+
+class MatterKind(StrEnum):
+    SUBPOENA = "subpoena"
+    WARRANT = "warrant"
+    COURT_ORDER = "court-order"
+    LITIGATION = "litigation"
+    PUBLIC_RECORDS_REQUEST = "public-records-request"
+    AUDIT = "audit"
+    PRESERVATION_LETTER = "preservation-letter"
+
+
+class CounselVerification(StrEnum):
+    UNVERIFIED = "unverified"
+    VERIFIED = "verified"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matter:
+    """The legal case or request behind a hold."""
+
+    number: str
+    kind: MatterKind
+    issuing_authority: str
+    jurisdiction: str | None = None
+    court: str | None = None
+    case_number: str | None = None
+    document_digest: str | None = None
+    """SHA-256 (hex) of the document served."""
+    issued_on: date | None = None
+    received_at: datetime | None = None
+    served_by: str | None = None
+    officer: str | None = None
+    officer_agency: str | None = None
+    officer_badge: str | None = None
+    counsel: CounselVerification = CounselVerification.UNVERIFIED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a hold keeps. Fields given are all required to match; within a field, any one value. Empty = not restricted.
+
+    ``since``/``until``: UTC, both ends included, before margins; ``None`` is unbounded.
+    """
+
+    record_types: frozenset[str] = frozenset()
+    stores: frozenset[str] = frozenset()
+    subjects: frozenset[Personal[str]] = frozenset()
+    cameras: frozenset[str] = frozenset()
+    branches: frozenset[str] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+    margin_before: timedelta = timedelta(0)
+    margin_after: timedelta = timedelta(0)
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing restricts it: such a hold is refused, since it was not thought about."""
+        fields = (self.record_types, self.stores, self.subjects, self.cameras, self.branches, self.since, self.until)
+        return not any(fields)
+
+    @property
+    def span(self) -> Span:
+        """The time range with its margins."""
+        return Span(
+            start=None if self.since is None else self.since - self.margin_before,
+            end=None if self.until is None else self.until + self.margin_after,
+        )
+
+    def touches(self, record_type: str, store: str) -> bool:
+        """Whether any record of that type in that store can match at all."""
+        return (not self.record_types or record_type in self.record_types) and (not self.stores or store in self.stores)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A hold as the destroyer and `decide` see it."""
+
+    id: str
+    state: HoldState
+    scope: Scope
+    sealed: bool = False
+    continuing: bool = True
+    epoch: int = 0
+    """Hold epoch at which it was placed or last widened: approvals given before it are void for what it touches."""

@@ -1,0 +1,283 @@
+"""The retention schedule as typed, frozen values (what ``policies.toml`` says after it was checked).
+
+This module holds no parser and no arithmetic: `retention.loader` makes these values and reports every problem,
+`retention.dates` computes with them, `retention.decide` decides by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from retention.condition import Condition
+from retention.records import Value
+
+
+class Cutoff(StrEnum):
+    """When the unit closes after its trigger; the retention period is added to that day."""
+
+    DAY = "day"
+    MONTH = "month"
+    FISCAL_YEAR = "fiscal-year"
+    EVENT = "event"
+    """The trigger is itself the closing event (card expired, matter closed). No date yet means: still open, keep."""
+
+
+class Disposition(StrEnum):
+    PURGE = "purge"
+    ANONYMIZE = "anonymize"
+
+
+class ApprovalKind(StrEnum):
+    STANDING = "standing"
+    CUSTODIAN = "custodian"
+    TWO_PERSON = "two-person"
+
+
+class StoreKind(StrEnum):
+    DATABASE = "database"
+    FILES = "files"
+    FOOTAGE = "footage"
+
+
+class TriggerKind(StrEnum):
+    """How a database column or a file gives the trigger."""
+
+    TIMESTAMP = "timestamp"
+    DATE = "date"
+    NAME = "name"
+    """Date and time read from the file's path by the layout template."""
+    MODIFIED = "modified"
+    """Modification time of the file."""
+    CHANGED = "changed"
+    """The later of modification and inode change time: cannot be set back by a copy that keeps old times."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Period:
+    """An ISO 8601 duration in calendar units. All parts are whole and not negative."""
+
+    years: int = 0
+    months: int = 0
+    days: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """Law or policy, printed on the certificate."""
+
+    citation: str
+    series: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One retention rule of a record type. ``when`` narrows it; a rule without ``when`` applies to every record."""
+
+    id: str
+    authority: Authority
+    minimum: Period
+    maximum: Period | None
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Brakes: a case above one of them stops for a person. ``percent`` is of all records at the locations (0–100).
+
+    ``jump``: at most that many times the largest of the last three executed cases of this record type.
+    """
+
+    records: int | None = None
+    percent: float | None = None
+    jump: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """Rows of another table that block ageing while they exist (open loan, unpaid bill).
+
+    Blocks when a row of ``table`` has ``column`` equal to the record's ``matches`` column and ``where`` is not false.
+    """
+
+    name: str
+    table: str
+    column: str
+    matches: str
+    where: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependent:
+    """Rows of another table that go with the record: ``table.column`` refers to ``parent.parent_column``.
+
+    ``parent`` is the location's own table or another dependent's. A *soft* reference has no foreign key in the database.
+    """
+
+    table: str
+    column: str
+    parent: str
+    parent_column: str
+    soft: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where records of one type live: common to tables and trees. ``name`` is unique within the record type.
+
+    ``subject``: how the records are tied to a patron. A column name (tables only), ``"none"`` (they identify no patron) or
+    ``"unknown"`` (they may be about anybody: every hold on a subject keeps them).
+    ``zone``: how naive times at this place are read.
+    """
+
+    name: str
+    store: str
+    zone: ZoneInfo
+    trigger_kind: TriggerKind
+    subject: str
+    consent: Condition | None = None
+    """True: the person agreed that the record lives to its maximum. False: it goes after its minimum. Unknown: keep."""
+    blocked: Condition | None = None
+    """Keeps the record while it is true or unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableLocation(Location):
+    """Rows of one table (``schema.table`` or ``table``), with the tables that depend on them."""
+
+    table: str
+    key: str
+    trigger: str
+    branch: str | None = None
+    span_start: str | None = None
+    span_end: str | None = None
+    relations: tuple[Relation, ...] = ()
+    dependents: tuple[Dependent, ...] = ()
+    clear: tuple[str, ...] = ()
+    """Anonymize: columns set to NULL."""
+    replace: tuple[tuple[str, Value], ...] = ()
+    """Anonymize: columns set to a fixed value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeLocation(Location):
+    """Files below a folder of a file store (``path`` relative to the store's root, ``""`` for the root itself).
+
+    ``template``: layout of the relative path below ``path`` (see `retention.layout`); every file must match it whole,
+    others are reported as unrecognised and never destroyed. ``unit``: ``"file"`` or ``"folder"`` (an event folder goes
+    whole). ``max_length``: longest possible footage unit in seconds. ``settle``: seconds a file must have been left
+    alone before it may be considered at all.
+    """
+
+    path: str
+    template: str
+    unit: str = "file"
+    max_length: float = 0.0
+    settle: float = 0.0
+    camera_branches: Mapping[str, str] = field(default_factory=dict)
+    """Which branch each camera stands in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """An inline example that ``retention check`` decides: a record's facts, a day, and what must come out."""
+
+    line: int
+    location: str
+    on: date
+    trigger: str | None
+    facts: Mapping[str, Value]
+    related: Mapping[str, bool]
+    expect: str
+    """``due`` or the value of a `retention.decide.KeepReason`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordType:
+    """One record series with its rules and places."""
+
+    id: str
+    title: str
+    description: str
+    owner: str
+    personal_data: tuple[str, ...]
+    trigger_event: str
+    """The trigger in words: "item returned"."""
+    cutoff: Cutoff
+    rules: tuple[Rule, ...]
+    disposition: Disposition
+    approval: ApprovalKind
+    cooling_off: Period
+    limits: Limits
+    effective_from: date
+    effective_until: date | None
+    locations: tuple[TableLocation | TreeLocation, ...]
+    examples: tuple[Example, ...] = ()
+
+    def location(self, name: str) -> TableLocation | TreeLocation:
+        """The location of that name. Raises ``KeyError``."""
+        for location in self.locations:
+            if location.name == name:
+                return location
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreDeclaration:
+    """A named store. Its address comes from settings, never from the schedule.
+
+    ``residual``: how long copies of what was destroyed here live on (backups, write-ahead log), by name of the copy.
+    """
+
+    name: str
+    kind: StoreKind
+    title: str
+    residual: tuple[tuple[str, Period], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    organization: str
+    custodian: str
+    """Title of the custodian of record: "Library Director"."""
+    zone: ZoneInfo
+    fiscal_year_start: tuple[int, int]
+    """Month and day on which the fiscal year begins: ``(7, 1)``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """Data that the schedule leaves alone on purpose, with the reason (unscheduled is never ignored silently)."""
+
+    store: str
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A whole retention schedule in force. ``digest``: SHA-256 (hex) over the canonical JSON of the parsed document."""
+
+    version: str
+    digest: str
+    library: Library
+    stores: tuple[StoreDeclaration, ...]
+    record_types: tuple[RecordType, ...]
+    exemptions: tuple[Exemption, ...] = ()
+
+    def record_type(self, id: str) -> RecordType:
+        """The record type of that id. Raises ``KeyError``."""
+        for record_type in self.record_types:
+            if record_type.id == id:
+                return record_type
+        raise KeyError(id)
+
+    def store(self, name: str) -> StoreDeclaration:
+        """The store of that name. Raises ``KeyError``."""
+        for store in self.stores:
+            if store.name == name:
+                return store
+        raise KeyError(name)
