@@ -1,0 +1,177 @@
+"""Approval: one person's signed decision on one case. Binds the manifest and the schedule the person saw.
+
+The signature (Ed25519) is over the canonical JSON of the approval statement, which starts with ``{`` and names its own
+type: it can be mistaken neither for an envelope's signed bytes (``DSSEv1 …``) nor for another kind of statement. An
+approval of one manifest never covers another.
+"""
+
+from __future__ import annotations
+
+import base64
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import cast
+
+from retention.document import JSON, encode, read, write
+from retention.errors import UsageError, VerificationFailed
+from retention.signing import PublicKey, SigningKey, decode
+
+TYPE = "https://retention.example/approval/v1"
+
+
+class Decision(StrEnum):
+    APPROVE = "approve"
+    RETURN = "return"
+    """Sent back: nothing is destroyed under it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalStatement:
+    """What is signed. ``lifts``: names of the brakes this person releases for this case (``records``, ``percent``, ``jump``)."""
+
+    type: str
+    case: str
+    manifest: str
+    """SHA-256 (hex) of the manifest."""
+    schedule: str
+    """Digest of the schedule."""
+    record_type: str
+    items: int
+    decision: Decision
+    at: datetime
+    lifts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A signed approval statement, as it stands in a certificate."""
+
+    person: str
+    title: str
+    keyid: str
+    public_key: str
+    """The person's public key (base64 of 32 bytes), so that the signature can be checked without the library."""
+    statement: dict[str, JSON]
+    signature: str
+    """Base64 of 64 bytes."""
+
+    @property
+    def key(self) -> PublicKey:
+        """The key that the approval names. Raises `VerificationFailed` when id and key disagree."""
+        try:
+            key = PublicKey(decode(self.public_key, "the key of an approval"), "")
+        except UsageError as error:
+            raise VerificationFailed(error.message) from None
+        if key.keyid != self.keyid:
+            raise VerificationFailed("an approval's key id is not the id of its key")
+        return key
+
+
+def statement(
+    *,
+    case: str,
+    manifest: str,
+    schedule: str,
+    record_type: str,
+    items: int,
+    decision: Decision,
+    at: datetime,
+    lifts: Sequence[str] = (),
+) -> dict[str, JSON]:
+    """The statement a person signs. ``at``: aware; written in UTC to the second."""
+    value = ApprovalStatement(
+        type=TYPE,
+        case=case,
+        manifest=manifest,
+        schedule=schedule,
+        record_type=record_type,
+        items=items,
+        decision=decision,
+        at=at,
+        lifts=tuple(lifts),
+    )
+    return cast("dict[str, JSON]", write(value))
+
+
+def sign(key: SigningKey, statement: Mapping[str, JSON], *, person: str, title: str) -> Approval:
+    """Sign a statement as this person."""
+    value = dict(statement)
+    read(ApprovalStatement, value, "approval")
+    return Approval(
+        person=person,
+        title=title,
+        keyid=key.keyid,
+        public_key=key.public.text,
+        statement=value,
+        signature=base64.b64encode(key.sign(encode(value))).decode("ascii"),
+    )
+
+
+def verify(approval: Approval, people: Mapping[str, PublicKey] | None = None) -> ApprovalStatement:
+    """The approval's statement, if its signature is by the key it names. Raises `VerificationFailed`.
+
+    ``people``: keys known to belong to persons who may approve; given, the approval's key must be among them. Without it
+    the key is the one written in the approval, which whoever signed the certificate vouches for.
+    """
+    key = approval.key
+    if people is not None and people.get(key.keyid) != key:
+        raise VerificationFailed("an approval was signed with a key that was not given as a person's key")
+    try:
+        signature = decode(approval.signature, "the signature of an approval")
+    except UsageError as error:
+        raise VerificationFailed(error.message) from None
+    if not key.verifies(signature, encode(approval.statement)):
+        raise VerificationFailed("the signature of an approval is not valid")
+    value = read(ApprovalStatement, approval.statement, "approval")
+    if value.type != TYPE:
+        raise VerificationFailed("an approval is of a type this version does not know")
+    return value
+
+
+def problems(
+    approvals: Sequence[Approval],
+    *,
+    kind: str,
+    case: str,
+    manifest: str,
+    schedule: str,
+    record_type: str,
+    items: int,
+    people: Mapping[str, PublicKey] | None = None,
+) -> Iterator[str]:
+    """Everything that keeps these approvals from covering this case; nothing when they do.
+
+    ``kind``: ``standing`` needs none (the schedule is the approval), ``custodian`` one, ``two-person`` two different
+    persons with two different keys. Approvals that are there are checked whatever the kind.
+    """
+    expected = (case, manifest, schedule, record_type, items)
+    for approval in approvals:
+        try:
+            value = verify(approval, people)
+        except VerificationFailed as error:
+            yield error.message
+            continue
+        if (value.case, value.manifest, value.schedule, value.record_type, value.items) != expected:
+            yield "an approval is for another case, manifest, schedule, record type or number of items"
+        if value.decision is not Decision.APPROVE:
+            yield "an approval does not approve"
+    needed = {"standing": 0, "custodian": 1, "two-person": 2}.get(kind)
+    if needed is None:
+        yield "the kind of approval is not known"
+        return
+    names = {_name(approval.person) for approval in approvals}
+    keys = {approval.keyid for approval in approvals}
+    if min(len(names), len(keys)) < max(needed, len(approvals)):
+        yield (
+            "the same person approved twice"
+            if len(approvals) >= needed
+            else f"{needed} approval(s) are needed"
+        )
+
+
+def _name(person: str) -> str:
+    """A name as people compare names: case, spacing and compatible letters make no difference."""
+    return " ".join(unicodedata.normalize("NFKC", person).casefold().split())
