@@ -133,11 +133,15 @@ def _wall(instant: datetime, zone: ZoneInfo) -> datetime:
 
 def earliest_reading(wall: datetime, zone: ZoneInfo) -> datetime:
     """The earliest instant (UTC) that the naive ``wall`` may mean in ``zone``; in a gap, both readings are considered."""
+    if zone.key == "UTC":
+        return wall.replace(tzinfo=UTC, fold=0)
     return min(_utc(wall.replace(tzinfo=zone, fold=0)), _utc(wall.replace(tzinfo=zone, fold=1)))
 
 
 def latest_reading(wall: datetime, zone: ZoneInfo) -> datetime:
     """The latest instant (UTC) that the naive ``wall`` may mean in ``zone``; in a gap, both readings are considered."""
+    if zone.key == "UTC":
+        return wall.replace(tzinfo=UTC, fold=0)
     return max(_utc(wall.replace(tzinfo=zone, fold=0)), _utc(wall.replace(tzinfo=zone, fold=1)))
 
 

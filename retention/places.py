@@ -1,0 +1,177 @@
+"""Reading where the records of a type live: tables with what hangs on them, and file trees.
+
+Refuses a location that leaves open which column or name is the trigger, in which zone naive times are read, or whom its
+records are about: none of these has a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+from retention import fields
+from retention.condition import Condition, Or
+from retention.problems import did_you_mean, quote
+from retention.reading import Table
+from retention.schedule import (
+    Dependent,
+    Library,
+    Location,
+    Relation,
+    StoreKind,
+    TableLocation,
+    TreeLocation,
+    TriggerKind,
+)
+
+BROKEN: Condition = Or(())
+"""Stands for a condition with a problem: never true, never false."""
+
+TABLE_KINDS = (TriggerKind.TIMESTAMP, TriggerKind.DATE)
+TREE_KINDS = (TriggerKind.NAME, TriggerKind.MODIFIED, TriggerKind.CHANGED)
+
+_FOR_TABLES = dict.fromkeys(
+    (
+        "table",
+        "key",
+        "trigger-column",
+        "branch",
+        "span-start",
+        "span-end",
+        "blocked-by",
+        "dependent",
+        "clear",
+        "replace",
+    ),
+    "it is for locations in a store of kind database",
+)
+_FOR_TREES = dict.fromkeys(
+    ("path", "template", "unit", "max-length", "settle", "camera-branches"),
+    "it is for locations in a store of kind files or footage",
+)
+
+
+def read_location(table: Table, stores: Mapping[str, StoreKind], library: Library) -> Location:
+    """One location with everything below it. Problems go to the table's report."""
+    name = table.required("name", fields.identifier, "")
+    store = table.required("store", fields.text, "")
+    kind = stores.get(store)
+    if store and kind is None:
+        table.problem("P021", f"unknown store {quote(store)}", did_you_mean(store, stores), "store")
+    is_tree = "path" in table or "template" in table if kind is None else kind is not StoreKind.DATABASE
+    trigger_kind = table.required(
+        "trigger-kind", fields.choice(TriggerKind), TriggerKind.NAME if is_tree else TriggerKind.DATE
+    )
+    if trigger_kind not in (TREE_KINDS if is_tree else TABLE_KINDS):
+        here = TREE_KINDS if is_tree else TABLE_KINDS
+        hint = f"one of: {', '.join(here)}"
+        table.problem(
+            "P022",
+            f"{trigger_kind} gives no trigger for {'files' if is_tree else 'a table'}",
+            hint,
+            "trigger-kind",
+        )
+    zone = table.required("time-zone", _zone_or_library(library), library.zone)
+    subject = table.required(
+        "subject", fields.one_of("none", "unknown") if is_tree else fields.column, "unknown"
+    )
+    consent = table.optional("consent", fields.condition, BROKEN)
+    blocked = table.optional("blocked", fields.condition, BROKEN)
+    if is_tree:
+        path = table.required("path", fields.folder, "")
+        layout = table.required("template", fields.template, "")
+        length = (
+            _footage_length(table, layout)
+            if kind is StoreKind.FOOTAGE
+            else table.optional("max-length", fields.seconds, 1.0)
+        )
+        tree = TreeLocation(
+            name=name,
+            store=store,
+            zone=zone,
+            trigger_kind=trigger_kind,
+            subject=subject,
+            consent=consent,
+            blocked=blocked,
+            path=path,
+            template=layout,
+            unit=table.optional("unit", fields.one_of("file", "folder"), "file") or "file",
+            max_length=length or 0.0,
+            settle=table.optional("settle", fields.seconds, 0.0) or 0.0,
+            camera_branches=table.optional("camera-branches", fields.by_name, {}) or {},
+        )
+        table.close(_FOR_TABLES)
+        return tree
+    own = table.required("table", fields.table_name, "")
+    key = table.required("key", fields.column, "")
+    rows = TableLocation(
+        name=name,
+        store=store,
+        zone=zone,
+        trigger_kind=trigger_kind,
+        subject=subject,
+        consent=consent,
+        blocked=blocked,
+        table=own,
+        key=key,
+        trigger=table.required("trigger-column", fields.column, ""),
+        branch=table.optional("branch", fields.column, ""),
+        span_start=table.optional("span-start", fields.column, ""),
+        span_end=table.optional("span-end", fields.column, ""),
+        relations=tuple(map(_relation, table.tables("blocked-by"))),
+        dependents=tuple(_dependent(item, own, key) for item in table.tables("dependent")),
+        clear=table.optional("clear", fields.columns, ()) or (),
+        replace=tuple((table.optional("replace", fields.by_column, fields.NO_VALUES) or {}).items()),
+    )
+    table.close(_FOR_TREES)
+    return rows
+
+
+def _zone_or_library(library: Library) -> fields.Reader[ZoneInfo]:
+    """An IANA zone, or the word ``library`` for the library's own: said, never assumed."""
+    return lambda value: library.zone if value == "library" else fields.zone(value)
+
+
+def _footage_length(table: Table, layout: str) -> float:
+    length = table.required("max-length", fields.seconds, 1.0)
+    if not length:
+        table.problem(
+            "P032",
+            "footage has a length: max-length must be more than 0",
+            'the longest segment, "PT60S"',
+            "max-length",
+        )
+    if layout and "{camera}" not in layout:
+        table.problem(
+            "P032",
+            "the layout does not say which camera: {camera} is missing",
+            "a hold on a camera needs it",
+            "template",
+        )
+    return length
+
+
+def _relation(table: Table) -> Relation:
+    relation = Relation(
+        name=table.required("name", fields.identifier, ""),
+        table=table.required("table", fields.table_name, ""),
+        column=table.required("column", fields.column, ""),
+        matches=table.required("matches", fields.column, ""),
+        where=table.optional("where", fields.condition, BROKEN),
+    )
+    table.close()
+    return relation
+
+
+def _dependent(table: Table, own: str, key: str) -> Dependent:
+    """Without ``parent`` it hangs on the location's own table; without ``parent-column`` there, on its key."""
+    name = table.required("table", fields.table_name, "")
+    column = table.required("column", fields.column, "")
+    parent = table.optional("parent", fields.table_name, "") or own
+    if parent == own:
+        parent_column = table.optional("parent-column", fields.column, "") or key
+    else:
+        parent_column = table.required("parent-column", fields.column, "")
+    soft = table.optional("soft", fields.boolean, False) or False
+    table.close()
+    return Dependent(table=name, column=column, parent=parent, parent_column=parent_column, soft=soft)
