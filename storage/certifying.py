@@ -1,0 +1,295 @@
+"""Certificates of destruction, built from read-backs only: step 10, and step 11 (provisional → final).
+
+Counts and leaves come from the outcomes in the ledger, which hold what a read-back saw; nothing else can enter. The leaf
+file is durable beside the evidence before its certificate is written down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from dateutil.relativedelta import relativedelta
+
+from retention import certificate as form
+from retention import facts
+from retention.decide import Criteria
+from retention.envelope import sign
+from retention.errors import Unavailable, VerificationFailed
+from retention.outcomes import OPEN, OUTCOMES, Outcome
+from retention.schedule import Period, RecordType, Schedule
+from retention.signing import Signer
+from storage.contract import Claim, Stores
+from storage.leaf_order import LeafOrder
+from storage.ledger.batches import ELSEWHERE
+from storage.ledger.cases import Case
+from storage.ledger.certificates import Certificate
+from storage.ledger.ledger import Ledger
+from storage.planning import criteria_for, store_of
+from storage.signatures import approval_of, verified_approvals
+from storage.worklist import Tally, tally
+
+SOFTWARE = "retention"
+
+
+@dataclass(kw_only=True)
+class _Seen:
+    """What the ledger's outcomes say of a case, folded once."""
+
+    counts: dict[int, Counter[Outcome]] = field(default_factory=dict)
+    first: datetime | None = None
+    last: datetime | None = None
+    epoch: int = 0
+    checked: datetime | None = None
+
+
+class Certifier:
+    """Builds, signs and keeps certificates. ``evidence``: folder for leaf files and published copies of the envelopes."""
+
+    def __init__(
+        self, *, ledger: Ledger, stores: Stores, evidence: Path, signers: Sequence[Signer], version: str
+    ) -> None:
+        self._ledger = ledger
+        self._stores = stores
+        self._evidence = evidence
+        self._signers = signers
+        self._version = version
+
+    def certify(self, case: Case, schedule: Schedule, *, at: datetime, actor: str) -> Certificate:
+        """Step 10: certify and close a case of which every item has an outcome and something was destroyed.
+
+        Raises `VerificationFailed` rather than certify more than was read back.
+        """
+        return self._issue(case, schedule, at=at, actor=actor, supersedes=None)
+
+    def follow_up(
+        self, certificate: Certificate, schedule: Schedule, *, at: datetime, actor: str
+    ) -> Certificate | None:
+        """Step 11: the final certificate of a provisional one, once every declared window is over; ``None`` before.
+
+        ``None`` for good when an outcome is unknown: nobody could say later what nobody saw then.
+        """
+        if (
+            certificate.state != facts.State.PROVISIONAL.value
+            or certificate.final_from is None
+            or at.astimezone(UTC).date() < certificate.final_from
+        ):
+            return None
+        case = self._ledger.cases.get(certificate.case_id)
+        latest = self._ledger.certificates.get(case.id)
+        if latest.state == facts.State.FINAL.value or self._tally(case).counts[Outcome.UNKNOWN]:
+            return None
+        return self._issue(case, schedule, at=at, actor=actor, supersedes=certificate)
+
+    def path(self, certificate: Certificate) -> Path:
+        """Where the envelope is published; the leaf file lies beside it with the suffix ``.leaves``."""
+        return self._evidence / f"{certificate.id}.dsse.json"
+
+    def publish(self, certificate: Certificate) -> Path:
+        """Write the envelope's file (again), whole or not at all: the ledger has it in any case. Raises `Unavailable`."""
+        path = self.path(certificate)
+        partial = path.with_name(path.name + ".partial")
+        self._make_folder()
+        try:
+            with partial.open("wb") as file:
+                file.write(certificate.envelope)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError as error:
+            raise _unwritable(error) from None
+        return path
+
+    def _make_folder(self) -> None:
+        try:
+            self._evidence.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(error) from None
+
+    def _tally(self, case: Case) -> Tally:
+        return tally(case, self._ledger.batches.settled(case.id))
+
+    def _issue(
+        self, case: Case, schedule: Schedule, *, at: datetime, actor: str, supersedes: Certificate | None
+    ) -> Certificate:
+        number = 1 if supersedes is None else 2
+        id = f"{case.id}-{number}"
+        self._require_certifiable(case, schedule)
+        self._make_folder()
+        seen, root, digest = self._fold(case, self._evidence / f"{id}.leaves")
+        record_type = schedule.record_type(case.record_type)
+        windows = self._windows(case, schedule, seen)
+        final_from, _ = form.irrecoverable_from(facts.Residual(windows=windows))
+        is_final = (
+            final_from is not None
+            and at.astimezone(UTC).date() >= final_from
+            and not _total(seen, Outcome.UNKNOWN)
+        )
+        state = facts.State.FINAL if is_final else facts.State.PROVISIONAL
+        whole = form.Certificate(
+            identity=facts.Identity(
+                id=id, case=case.id, state=state, issued=at, organization=schedule.library.organization,
+                custodian=schedule.library.custodian, software=SOFTWARE, version=self._version,
+                supersedes=None if supersedes is None else supersedes.id,
+            ),
+            authority=self._authority(case, schedule, record_type, seen),
+            what=self._what(case, schedule, seen),
+            how=facts.How(started=_known(seen.first), ended=_known(seen.last)),
+            verification=facts.Verification(method="every item read back in the store after its destruction was committed"),
+            people=facts.People(
+                preparer=facts.Person(name=case.opened_by, title="retention scheduler", on=case.opened_at.date()),
+                destroyer=facts.Component(name=f"{SOFTWARE} storage.destroy", version=self._version),
+                verifier=facts.Component(name=f"{SOFTWARE} read-back", version=self._version),
+                approvals=tuple(
+                    approval_of(self._ledger.people.get(decision.person), decision)
+                    for decision, _ in verified_approvals(self._ledger, case)
+                    if decision.id in case.cleared_by
+                ),
+            ),
+            statement=facts.Statement(holds_checked_at=_known(seen.checked), hold_epoch=seen.epoch),
+            residual=facts.Residual(windows=windows),
+            evidence=facts.Evidence(root=root, leaves=case.items),
+        )  # fmt: skip
+        issued = Certificate(
+            id=id, case_id=case.id, state=state.value, envelope=sign(form.statement(whole), self._signers), leaves_digest=digest,
+            final_from=final_from, at=at,
+        )  # fmt: skip
+        closing = {"counts": {outcome.value: _total(seen, outcome) for outcome in Outcome}, "certificate": id}
+        self._ledger.certificates.issue(issued, actor=actor, closing=closing if supersedes is None else None)
+        self.publish(issued)
+        return issued
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        try:
+            folder = tempfile.TemporaryDirectory(dir=self._evidence, prefix=".leaves-")
+        except OSError as error:
+            raise _unwritable(error) from None
+        with folder as name:
+            yield Path(name)
+
+    def _require_certifiable(self, case: Case, schedule: Schedule) -> None:
+        """The frozen schedule, one outcome per line of the manifest, no batch that nobody has looked at."""
+        if schedule.digest != case.schedule_digest:
+            raise VerificationFailed(
+                f"this is not the schedule that case {case.id} ran under", "certify under the frozen schedule"
+            )
+        if self._ledger.batches.open_intents(case.id):
+            raise VerificationFailed(f"a batch of case {case.id} has not been read back", "run it again")
+        if self._tally(case).remaining(case):
+            raise VerificationFailed(
+                f"case {case.id} does not have exactly one outcome per item", "run it again"
+            )
+
+    def _fold(self, case: Case, leaves_file: Path) -> tuple[_Seen, str, str]:
+        """Counts, times, the Merkle root (hex) and the digest of the leaf file, from the concluded batches."""
+        seen = _Seen(counts={part.number: Counter() for part in case.parts})
+        with (
+            self._scratch() as scratch,
+            LeafOrder(scratch) as order,
+        ):
+            for batch in self._ledger.batches.settled(case.id, with_leaves=True):
+                final = [code for code in batch.codes if code not in (OPEN, ELSEWHERE)]
+                if len(batch.leaves) != 32 * len(final):
+                    raise VerificationFailed(
+                        f"a batch of case {case.id} has not one leaf per outcome",
+                        "compare the ledger with its backup",
+                    )
+                seen.counts[batch.range.part].update(OUTCOMES[code] for code in final)
+                order.add(batch.leaves)
+                seen.first = min(filter(None, (seen.first, batch.intended_at)))
+                seen.last = max(filter(None, (seen.last, batch.at)))
+                seen.checked = max(filter(None, (seen.checked, batch.intended_at)))
+                seen.epoch = max(seen.epoch, batch.epoch)
+            root = order.save(leaves_file)
+        if root.size != case.items or sum(map(Counter.total, seen.counts.values())) != case.items:
+            raise VerificationFailed(
+                f"case {case.id} does not have exactly one outcome per item", "run it again"
+            )
+        return seen, root.hash.hex(), _sha256(leaves_file)
+
+    def _authority(
+        self, case: Case, schedule: Schedule, record_type: RecordType, seen: _Seen
+    ) -> facts.Authority:
+        past_maximum = min(
+            sum(entry["past_maximum"] for entry in case.survey.values()), _total(seen, Outcome.DESTROYED)
+        )
+        return facts.Authority.of(
+            schedule, record_type, on=case.on, minimum_met_on=case.on, past_maximum=past_maximum
+        )
+
+    def _what(self, case: Case, schedule: Schedule, seen: _Seen) -> facts.What:
+        earliest = [date.fromisoformat(entry["oldest"]) for entry in case.survey.values() if entry["oldest"]]
+        latest = [date.fromisoformat(entry["newest"]) for entry in case.survey.values() if entry["newest"]]
+        dated = bool(earliest) and bool(latest)
+        return facts.What(
+            manifest_digest=case.manifest_digest,
+            items=case.items,
+            earliest=min(earliest) if dated else None,
+            latest=max(latest) if dated else None,
+            locations=tuple(self._location(case, schedule, part.number, seen) for part in case.parts),
+        )
+
+    def _location(self, case: Case, schedule: Schedule, number: int, seen: _Seen) -> facts.LocationReport:
+        part, counts = case.parts[number], seen.counts[number]
+        surveyed: Mapping[str, float] = case.survey[part.location]
+        whole = counts[Outcome.DESTROYED] == part.items
+        claim = self._claim(
+            criteria_for(schedule, schedule.record_type(case.record_type), part.location, case.on), part.store
+        )
+        return facts.LocationReport(
+            location=part.location, store=part.store, destroyed=counts[Outcome.DESTROYED],
+            already_absent=counts[Outcome.ALREADY_ABSENT], withheld=counts[Outcome.WITHHELD],
+            not_destroyed=counts[Outcome.NOT_DESTROYED], unknown=counts[Outcome.UNKNOWN],
+            seen_absent=counts[Outcome.DESTROYED] + counts[Outcome.ALREADY_ABSENT],
+            size=int(surveyed["volume"]) if whole and surveyed["volume"] else None,
+            seconds=int(surveyed["seconds"]) if whole and surveyed["seconds"] else None,
+            method=facts.Method(claim.method), technique=claim.technique, verification=claim.verification,
+            not_claimed=claim.not_claimed,
+        )  # fmt: skip
+
+    def _claim(self, criteria: Criteria, store: str) -> Claim:
+        return store_of(self._stores, store).claim(criteria)
+
+    def _windows(self, case: Case, schedule: Schedule, seen: _Seen) -> tuple[facts.Window, ...]:
+        """The copies that outlive the destruction, as the schedule declares them: gone from the day after their period."""
+        ended = _known(seen.last).date()
+        stores = sorted({part.store for part in case.parts})
+        return tuple(
+            facts.Window(copy=copy, store=name, until=_gone(ended, period))
+            for name in stores
+            for copy, period in schedule.store(name).residual
+        )
+
+
+def _unwritable(error: OSError) -> Unavailable:
+    return Unavailable(
+        f"the evidence folder cannot be written: {os.strerror(error.errno or 0)}",
+        "see whether its disk is full or in order; the ledger has the certificate",
+    )
+
+
+def _gone(day: date, period: Period) -> date:
+    return day + relativedelta(years=period.years, months=period.months, days=period.days + 1)
+
+
+def _known(at: datetime | None) -> datetime:
+    if at is None:
+        raise VerificationFailed("a case without a single batch certifies nothing")
+    return at
+
+
+def _total(seen: _Seen, outcome: Outcome) -> int:
+    return sum(counts[outcome] for counts in seen.counts.values())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

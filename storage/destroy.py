@@ -1,0 +1,471 @@
+"""The choke point: the one place where anything is destroyed, for rows, files, objects, footage and keys alike.
+
+The steps are numbered; the same numbers stand in `docs/choke-point.md` and in the names of the tests.
+
+ 1. open the case in the ledger (`storage.planning.open_case`)
+ 2. approvals: the right people, four eyes, cooling-off over, not voided by a new hold or a changed manifest
+ 3. brakes: limits of the rule, jump, kill switch; the canary, one record that goes alone through steps 4 to 9
+ 4. per batch, take the hold gate in the target itself, then read the holds and their epoch from the ledger
+ 5. stage the batch: still due under the frozen rule, in the manifest, not held, not blocked. It may only shrink
+ 6. write the intent to the ledger and commit
+ 7. destroy in the store and commit
+ 8. read back: absent, or not. A timeout is *unknown* until a read-back says otherwise
+ 9. write the outcomes to the ledger and commit; let go of the gate
+10. close the case; build the certificate from read-backs only; sign
+11. follow up what is not final yet (`storage.certifying.follow_up`)
+
+It refuses to guess: without the ledger, the gate, the manifest or the frozen schedule it destroys nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import attrgetter
+from threading import Event
+
+from retention.clearance import Approved, Clearance, clear
+from retention.decide import Criteria
+from retention.errors import Refused, StoreUnavailable, VerificationFailed
+from retention.leaves import leaves as make_leaves
+from retention.leaves import reference
+from retention.loader import load
+from retention.outcomes import CODES, Fate, Outcome, Presence
+from retention.schedule import Schedule
+from storage.certifying import Certifier
+from storage.contract import Batch, Pace, Store, Stores
+from storage.ledger.batches import CHOSEN, ELSEWHERE, Intent, Range
+from storage.ledger.cases import Case, CaseState, Lease, Part
+from storage.ledger.certificates import Certificate
+from storage.ledger.ledger import Ledger
+from storage.letters import (
+    FAILURES,
+    final_runs,
+    outcome_letters,
+    outcome_of,
+    plain,
+    seen_letter,
+    settled_letter,
+    staged_letters,
+)
+from storage.planning import criteria_for, store_of
+from storage.signatures import verified_approvals
+from storage.spool import Spool
+from storage.worklist import Slice, Slicer, Tally, tally
+
+BARRIER_SECONDS = 30.0
+MIN_BATCH = 100
+PLACING_PATIENCE = 2.0
+"""Seconds a batch waits before it takes the gate while a hold is being placed, so that the placing is not starved."""
+STAGE_TRIES = 4
+"""How often a batch is tried, each time smaller, when the store is busy before anything was certain."""
+
+Progress = Callable[[int, int], None]
+"""Called with items done and items in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disposal:
+    """What became of a case in this run. ``waiting``: why it was not carried out now ("" when it was)."""
+
+    case: Case
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    certificate: Certificate | None = None
+    waiting: str = ""
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """A case being worked on, with what was frozen for it."""
+
+    case: Case
+    schedule: Schedule
+    lease: Lease
+    key: bytes
+    asked: Mapping[int, Criteria]
+    """By part. Made once: a store remembers what it made of them, as long as they are the same objects."""
+
+    def criteria(self, part: Part) -> Criteria:
+        return self.asked[part.number]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shift:
+    """What the workers on one part of a case share."""
+
+    work: _Work
+    part: Part
+    slicer: Slicer
+    done: _Done
+    stop: Event = field(default_factory=Event)
+
+
+def _read(text: str) -> Schedule:
+    return load(text, "schedule (frozen with the case)")
+
+
+class Destroyer:
+    """Carries out cases. One instance per process; every method may be called again after a crash."""
+
+    def __init__(
+        self, *, ledger: Ledger, stores: Stores, spool: Spool, certifier: Certifier, now: Callable[[], datetime],
+        actor: str = "scheduler", read_schedule: Callable[[str], Schedule] = _read, pace: Callable[[Store], Pace] = attrgetter("pace"),
+    ) -> None:  # fmt: skip
+        self._read_schedule = read_schedule
+        self._pace = pace
+        self._ledger = ledger
+        self._stores = stores
+        self._spool = spool
+        self._certifier = certifier
+        self._now = now
+        self._actor = actor
+
+    # -- the way of a case -----------------------------------------------------------------------------------------
+
+    def dispose(self, case_id: str, progress: Progress = lambda _done, _all: None) -> Disposal:
+        """Steps 2 to 10 for one case, going on where an earlier run stopped.
+
+        Raises `Refused` (kill switch, other run, ended case), `StoreUnavailable` and `LedgerUnavailable` (run it again),
+        `VerificationFailed` (manifest or ledger altered). What was destroyed until then is in the ledger.
+        """
+        now = self._now()
+        self._ledger.require_ready(now)
+        case = self._ledger.cases.get(case_id)
+        if case.state is not CaseState.STARTED:
+            raise Refused(
+                f"case {case_id} has already ended ({case.state.value})",
+                f"see: retention case show {case_id}",
+            )
+        lease = self._ledger.cases.acquire(case.record_type, at=now)
+        try:
+            case = self._ledger.cases.get(case_id)
+            work = self._frozen(case, lease)
+            self._settle(work)
+            verdict = self.clearance(case, work.schedule)
+            if not verdict.ready:
+                return Disposal(
+                    case=case,
+                    counts=tally(case, self._ledger.batches.settled(case.id)).counts,
+                    waiting=verdict.reason,
+                )
+            return self._carry_out(work, verdict, progress)
+        finally:
+            self._ledger.cases.release(lease, at=self._now())
+
+    def settle(self) -> list[str]:
+        """Settle every interrupted batch of every case by reading back. Returns the ids of the cases concerned."""
+        now = self._now()
+        self._ledger.require_ready(now)
+        cases = sorted({intent.case_id for intent in self._ledger.batches.open_intents()})
+        for case_id in cases:
+            case = self._ledger.cases.get(case_id)
+            lease = self._ledger.cases.acquire(case.record_type, at=self._now())
+            try:
+                self._settle(self._frozen(case, lease))
+            finally:
+                self._ledger.cases.release(lease, at=self._now())
+        return cases
+
+    def clearance(self, case: Case, schedule: Schedule) -> Clearance:
+        """Step 2. Whether the case may be carried out now, and if not, why.
+
+        Decided until destroying begins. A case that was interrupted goes on under the approvals it began with: whatever was
+        held meanwhile is kept by step 5.
+        """
+        if case.destroying_since is not None:
+            return Clearance(ready=True, counted=case.cleared_by)
+        record_type = schedule.record_type(case.record_type)
+        stores = {part.store for part in case.parts}
+        changed = [
+            hold.epoch
+            for hold in self._ledger.holds.in_force().holds
+            if any(hold.scope.touches(case.record_type, store) for store in stores)
+        ]
+        approvals = [
+            Approved(
+                id=decision.id,
+                person=decision.person, manifest_digest=statement.manifest, schedule_digest=statement.schedule,
+                epoch=decision.epoch, lifts=frozenset(statement.lifts), at=decision.at,
+            )
+            for decision, statement in verified_approvals(self._ledger, case)
+        ]  # fmt: skip
+        return clear(
+            kind=case.approval_kind, cooling_off=record_type.cooling_off, opened_at=case.opened_at,
+            manifest_digest=case.manifest_digest, schedule_digest=case.schedule_digest, brakes=case.brakes, approvals=approvals,
+            holds_changed=max(changed, default=0), now=self._now(),
+        )  # fmt: skip
+
+    def _frozen(self, case: Case, lease: Lease) -> _Work:
+        text = self._ledger.cases.schedule_text(case.schedule_digest)
+        schedule = self._read_schedule(text)
+        if schedule.digest != case.schedule_digest:
+            raise VerificationFailed(
+                f"the frozen schedule of case {case.id} was altered", "compare the ledger with its backup"
+            )
+        self._spool.verify(case)
+        record_type = schedule.record_type(case.record_type)
+        asked = {part.number: criteria_for(schedule, record_type, part.location, case.on) for part in case.parts}
+        return _Work(case=case, schedule=schedule, lease=lease, key=self._spool.evidence_key(case.id), asked=asked)
+
+    def _carry_out(self, work: _Work, verdict: Clearance, progress: Progress) -> Disposal:
+        case = work.case
+        self._halt_if_told()  # 3.
+        self._ledger.cases.begin_destroying(
+            case, cleared_by=verdict.counted, actor=self._actor, at=self._now()
+        )
+        state = tally(case, self._ledger.batches.settled(case.id))
+        done = _Done(case.items, sum(state.counts.values()), progress)
+        if not state.counts[Outcome.DESTROYED] and not self._canary(work, state, done):  # 3.
+            return self._fail(work)
+        for part in case.parts:
+            state = tally(case, self._ledger.batches.settled(case.id))
+            self._work_off(work, part, state, done)
+        return self._close(work)
+
+    # -- step 3: the canary ----------------------------------------------------------------------------------------
+
+    def _canary(self, work: _Work, state: Tally, done: _Done) -> bool:
+        """One record alone through steps 4 to 9. Withheld and absent ones prove nothing: the next one is tried.
+
+        False when the store did not destroy it although it said so: then nothing more is touched.
+        """
+        for part in work.case.parts:
+            with self._spool.open(work.case.id, part) as manifest:
+                slicer = Slicer(part, manifest, state)
+                while (piece := slicer.take(1)) is not None:
+                    self._halt_if_told()
+                    codes = self._batch(work, part, piece)
+                    done.add(len(piece.lines))
+                    if CODES[Outcome.DESTROYED] in codes:
+                        return True
+                    if FAILURES & set(codes):
+                        return False
+        return True
+
+    def _fail(self, work: _Work) -> Disposal:
+        counts = tally(work.case, self._ledger.batches.settled(work.case.id)).counts
+        failed = (
+            "the canary record was still there after it was destroyed: the store does not do what it says"
+        )
+        self._ledger.cases.close(
+            work.case.id,
+            CaseState.FAILED,
+            actor=self._actor,
+            at=self._now(),
+            body={"counts": plain(counts), "reason": "canary"},
+        )
+        self._spool.discard(work.case.id)
+        return Disposal(case=self._ledger.cases.get(work.case.id), counts=counts, failed=failed)
+
+    # -- steps 4 to 9 ----------------------------------------------------------------------------------------------
+
+    def _work_off(self, work: _Work, part: Part, state: Tally, done: _Done) -> None:
+        workers = max(1, self._pace(store_of(self._stores, part.store)).workers)
+        with self._spool.open(work.case.id, part) as manifest:
+            shift = _Shift(work=work, part=part, slicer=Slicer(part, manifest, state), done=done)
+            if workers == 1:
+                self._worker(shift)
+                return
+            with ThreadPoolExecutor(workers, thread_name_prefix="destroy") as pool:
+                running = [pool.submit(self._worker, shift) for _ in range(workers)]
+                try:
+                    wait(running, return_when=FIRST_EXCEPTION)
+                finally:
+                    shift.stop.set()
+            for future in running:
+                future.result()
+
+    def _worker(self, shift: _Shift) -> None:
+        store = store_of(self._stores, shift.part.store)
+        pace = self._pace(store)
+        size = pace.first
+        while not shift.stop.is_set():
+            self._halt_if_told()
+            piece = shift.slicer.take(size)
+            if piece is None:
+                return
+            began = time.monotonic()
+            codes = self._batch(shift.work, shift.part, piece)
+            shift.done.add(len(piece.lines))
+            if len(piece.lines) > 1 and not set(codes) - FAILURES - {ELSEWHERE}:
+                raise StoreUnavailable(
+                    f"store {store.name} destroyed nothing of a whole batch",
+                    "look at the store, then run again",
+                )
+            took = time.monotonic() - began
+            size = _next_size(size, len(piece.lines), took, pace)
+            if pace.rest:
+                shift.stop.wait(took * pace.rest)
+
+    def _batch(self, work: _Work, part: Part, piece: Slice) -> str:
+        """One batch, tried again while the store is busy before anything was certain. See `_attempt`."""
+        for attempt in range(STAGE_TRIES):
+            try:
+                return self._attempt(work, part, piece)
+            except _NothingDone as busy:
+                if attempt == STAGE_TRIES - 1:
+                    raise busy.cause from None
+                time.sleep(0.1 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _attempt(self, work: _Work, part: Part, piece: Slice) -> str:
+        """Steps 4 to 9. Returns the outcome letters over the whole range (``.`` for lines that are not part of the batch)."""
+        store = store_of(self._stores, part.store)
+        self._wait_while_placing()
+        with ExitStack() as gate:
+            try:
+                batch = gate.enter_context(store.batch(work.criteria(part)))  # 4.
+                view = self._ledger.holds.in_force()
+                staged = batch.stage(piece.lines, view.touching(work.case.record_type, part.store))  # 5.
+            except StoreUnavailable as error:
+                raise _NothingDone(error) from None
+            letters = staged_letters(piece, staged)
+            intent_id = self._ledger.batches.intend(  # 6.
+                work.case, piece.where, staged=letters, witness=staged.witness, epoch=view.epoch, lease=work.lease,
+                actor=self._actor, at=self._now(),
+            )  # fmt: skip
+            codes = outcome_letters(letters, self._destroy_and_read_back(batch, staged.chosen))  # 7. 8.
+            lines = dict(zip(piece.picks, piece.lines, strict=True))
+            self._conclude(work, piece.where, lines, intent_id=intent_id, codes=codes, settled=False)  # 9.
+        return codes
+
+    @staticmethod
+    def _destroy_and_read_back(batch: Batch, chosen: Sequence[int]) -> list[str]:
+        if not chosen:
+            return []
+        batch.destroy()  # 7.
+        seen = batch.read_back()  # 8.
+        if len(seen) != len(chosen):
+            raise StoreUnavailable(
+                "the store read back another number of items than it destroyed", "report this: it is a fault"
+            )
+        if set(seen) == {Presence.UNREADABLE}:
+            # Nobody knows yet: the intent stays open, and the next run settles it by reading back again.
+            raise StoreUnavailable("the store could not be read back after a batch", "run again when it answers")
+        return [seen_letter(presence) for presence in seen]
+
+    def _conclude(
+        self,
+        work: _Work,
+        where: Range,
+        lines: Mapping[int, bytes],
+        *,
+        intent_id: int,
+        codes: str,
+        settled: bool,
+    ) -> None:
+        """Step 9: the outcomes, and one salted leaf per item that has one."""
+        part = work.case.parts[where.part]
+        store = store_of(self._stores, part.store)
+        leaves = [
+            make_leaves(
+                work.key,
+                part.first_ordinal + where.first + run[0],
+                [reference(part.store, part.location, store.reference(lines[position])) for position in run],
+                [outcome_of(codes[position]) for position in run],
+            )
+            for run in final_runs(codes)
+        ]
+        self._ledger.batches.conclude(
+            work.case, intent_id, codes=codes, leaves=b"".join(leaves), settled=settled, lease=work.lease, actor=self._actor,
+            at=self._now(),
+        )  # fmt: skip
+
+    # -- after a crash ---------------------------------------------------------------------------------------------
+
+    def _settle(self, work: _Work) -> None:
+        """Give every interrupted batch of the case its outcome by reading back, before anything new starts."""
+        intents = self._ledger.batches.open_intents(work.case.id)
+        if not intents:
+            return
+        for name in sorted({work.case.parts[intent.range.part].store for intent in intents}):
+            store_of(self._stores, name).barrier(BARRIER_SECONDS)
+        for intent in intents:
+            self._settle_one(work, intent)
+
+    def _settle_one(self, work: _Work, intent: Intent) -> None:
+        part = work.case.parts[intent.range.part]
+        store = store_of(self._stores, part.store)
+        with self._spool.open(work.case.id, part) as manifest:
+            lines, _ = manifest.lines(intent.range.offset, intent.range.items)
+        chosen = [position for position, letter in enumerate(intent.staged) if letter == CHOSEN]
+        fate = store.fate(intent.witness) if chosen else Fate.COMMITTED
+        seen = store.presence(work.criteria(part), [lines[position] for position in chosen]) if chosen else []
+        if len(seen) > 1 and set(seen) == {Presence.UNREADABLE}:
+            raise StoreUnavailable(
+                f"store {part.store} cannot say what became of an interrupted batch",
+                "run again when it answers",
+            )
+        codes = outcome_letters(intent.staged, [settled_letter(fate, presence) for presence in seen])
+        self._conclude(
+            work, intent.range, dict(enumerate(lines)), intent_id=intent.id, codes=codes, settled=True
+        )
+
+    # -- step 10 ---------------------------------------------------------------------------------------------------
+
+    def _close(self, work: _Work) -> Disposal:
+        case = self._ledger.cases.get(work.case.id)
+        state = tally(case, self._ledger.batches.settled(case.id))
+        if state.remaining(case):
+            raise VerificationFailed(
+                f"{state.remaining(case)} items of case {case.id} have no outcome", "run it again"
+            )
+        certificate = None
+        if state.counts[Outcome.DESTROYED]:
+            certificate = self._certifier.certify(case, work.schedule, at=self._now(), actor=self._actor)
+        else:
+            self._ledger.cases.close(
+                case.id,
+                CaseState.CLOSED,
+                actor=self._actor,
+                at=self._now(),
+                body={"counts": plain(state.counts), "certificate": None},
+            )
+        self._spool.drop_manifests(case.id)
+        return Disposal(case=self._ledger.cases.get(case.id), counts=state.counts, certificate=certificate)
+
+    # -- small things ----------------------------------------------------------------------------------------------
+
+    def _halt_if_told(self) -> None:
+        reason = self._ledger.cases.halted()
+        if reason is not None:
+            raise Refused(f"the kill switch is engaged: {reason}", "lift it: retention halt --lift")
+
+    def _wait_while_placing(self) -> None:
+        deadline = time.monotonic() + PLACING_PATIENCE
+        while self._ledger.holds.in_force().placing and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+class _Done:
+    """Counts finished items over all workers and tells the progress."""
+
+    def __init__(self, items: int, done: int, progress: Progress) -> None:
+        self._items = items
+        self._done = done
+        self._progress = progress
+
+    def add(self, count: int) -> None:
+        self._done += count
+        self._progress(self._done, self._items)
+
+
+class _NothingDone(Exception):
+    """The store was busy before anything was certain: no intent was written, nothing was destroyed."""
+
+    def __init__(self, cause: StoreUnavailable) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+def _next_size(size: int, items: int, took: float, pace: Pace) -> int:
+    """Aim at batches of ``pace.seconds``: at most double or halve, so that one odd batch does not swing the next."""
+    if items < size or took <= 0:
+        return size
+    return min(pace.most, max(MIN_BATCH, int(size * min(2.0, max(0.5, pace.seconds / took)))))

@@ -1,0 +1,293 @@
+"""Placing, confirming and releasing holds. Linearizable: once `place` has returned, nothing in scope is destroyed.
+
+Placing: written down as *placing*, durable, so that every batch that reads the holds from now on sees it; then the
+exclusive barrier is passed in every store in scope, so that every batch that could have missed it has ended; then it is
+effective. A release needs two people, a document and a grace period. A hold is never deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from retention.document import JSON, encode, write
+from retention.errors import Refused, SettingsError, StoreUnavailable, UsageError
+from retention.holds import CounselVerification, HoldState, Matter, Scope
+from retention.schedule import Schedule
+from retention.signing import SigningKey
+from storage.contract import Stores
+from storage.ledger.cases import CaseState
+from storage.ledger.holds import HoldAction, HoldFile
+from storage.ledger.ledger import Ledger
+from storage.ledger.people import Person, Role
+from storage.planning import store_of
+from storage.signatures import public_key
+
+BARRIER_SECONDS = 30.0
+PROVISIONAL = timedelta(days=14)
+"""How long a hold stays provisional before its confirmation is overdue. It keeps all the same."""
+STATEMENT_TYPE = "https://retention.example/hold-action/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signatory:
+    """A person acting, with the secret that proves it."""
+
+    person: Person
+    key: SigningKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A hold that is effective in every store in scope, and how long that took (seconds)."""
+
+    file: HoldFile
+    stores: tuple[str, ...]
+    seconds: float
+
+
+class Holding:
+    """Changes holds. ``now`` gives the current time; nothing below reads a clock of its own."""
+
+    def __init__(
+        self, *, ledger: Ledger, stores: Stores, schedule: Schedule, now: Callable[[], datetime]
+    ) -> None:
+        self._ledger = ledger
+        self._stores = stores
+        self._schedule = schedule
+        self._now = now
+
+    def place(
+        self, scope: Scope, matter: Matter, by: Signatory, *, sealed: bool = False, continuing: bool = True,
+        review_every_days: int | None = 90,
+    ) -> Placed:  # fmt: skip
+        """Place a hold: effective when this returns, provisional until a second person confirms it.
+
+        Raises `UsageError` for an empty or impossible scope, `Refused` for a person who may not or a matter counsel rejected,
+        `StoreUnavailable` when a store in scope cannot be reached: then the hold is written down and keeps, but is not
+        confirmed everywhere; `resume` completes it.
+        """
+        self._authorise(by)
+        self.check(scope)
+        if matter.counsel is CounselVerification.REJECTED:
+            raise Refused(
+                "counsel rejected this request: no hold is placed for it",
+                "record the request with your counsel",
+            )
+        now = self._now()
+        self._ledger.require_ready(now)
+        id = f"H{now.astimezone(UTC):%Y%m%d}-{secrets.token_hex(4)}"
+        review_on: date | None = (
+            None if review_every_days is None else (now + timedelta(days=review_every_days)).date()
+        )
+        file = HoldFile(
+            id=id, state=HoldState.PLACING, scope=scope, matter=matter, sealed=sealed, continuing=continuing, placed_by=by.person.name,
+            placed_at=now, review_every_days=review_every_days, provisional_until=now + PROVISIONAL, review_on=review_on,
+        )  # fmt: skip
+        self._ledger.holds.add(file, self._signed(id, "place", by, now))
+        return self.resume(id, actor=by.person.name)
+
+    def resume(self, id: str, *, actor: str) -> Placed:
+        """Pass the barriers of a hold that is still *placing* and make it effective."""
+        began = time.monotonic()
+        file = self._ledger.holds.get(id)
+        if file.state is not HoldState.PLACING:
+            raise Refused(
+                f"hold {id} is {file.state.value}: there is nothing to complete",
+                f"see: retention hold show {id}",
+            )
+        names = sorted({*self.stores_in_scope(file.scope), *self._stores_worked_on(file.scope)})
+        for name in names:
+            try:
+                store_of(self._stores, name).barrier(BARRIER_SECONDS)
+            except (StoreUnavailable, SettingsError) as error:
+                raise StoreUnavailable(
+                    f"hold {id} is written down and keeps, but store {name} did not confirm it: {error.message}",
+                    f"when the store answers: retention hold place --resume {id}",
+                ) from None
+        file = self._ledger.holds.move(file, to=HoldState.PROVISIONAL, actor=actor, at=self._now())
+        return Placed(file=file, stores=tuple(names), seconds=time.monotonic() - began)
+
+    def stores_in_scope(self, scope: Scope) -> list[str]:
+        """Names of the stores that hold record types in scope and have an address."""
+        names = {
+            location.store
+            for record_type in self._schedule.record_types
+            for location in record_type.locations
+            if scope.touches(record_type.id, location.store)
+        }
+        return sorted(name for name in names if name in self._stores)
+
+    def _stores_worked_on(self, scope: Scope) -> set[str]:
+        """Stores in which a batch may be in flight, with or without an address here.
+
+        A case keeps to the schedule it was opened under: that may name stores that are no longer in the one in force. A case
+        opened after the hold was written down cannot miss it.
+        """
+        return {
+            part.store
+            for case in self._ledger.cases.list(state=CaseState.STARTED)
+            for part in case.parts
+            if case.destroying_since is not None and scope.touches(case.record_type, part.store)
+        }
+
+    def confirm(self, id: str, by: Signatory) -> HoldFile:
+        """A second person confirms a provisional hold. Raises `Refused` for the person who placed it."""
+        self._authorise(by)
+        file = self._ledger.holds.get(id)
+        if by.person.name == file.placed_by:
+            raise Refused(
+                f"{by.person.name} placed hold {id} and cannot confirm it", "a second custodian has to"
+            )
+        if file.state is not HoldState.PROVISIONAL:
+            raise Refused(
+                f"hold {id} is {file.state.value}: there is nothing to confirm",
+                f"see: retention hold show {id}",
+            )
+        return self._move(file, HoldState.ACTIVE, "confirm", by)
+
+    def request_release(self, id: str, by: Signatory, document: bytes) -> HoldFile:
+        """The first of two people asks for the release and gives the document (court's release, matter closed)."""
+        self._authorise(by)
+        if not document.strip():
+            raise UsageError(
+                "the release document is empty", "give the document that ends the duty to preserve"
+            )
+        file = self._ledger.holds.get(id)
+        if file.state not in (HoldState.ACTIVE, HoldState.PROVISIONAL):
+            raise Refused(
+                f"hold {id} is {file.state.value}: its release cannot be requested",
+                f"see: retention hold show {id}",
+            )
+        digest = hashlib.sha256(document).hexdigest()
+        return self._move(file, HoldState.RELEASE_REQUESTED, "request-release", by, document_digest=digest)
+
+    def approve_release(self, id: str, by: Signatory, grace: timedelta) -> HoldFile:
+        """The second person approves; after the grace period the hold no longer keeps. Raises `Refused` for the first one."""
+        self._authorise(by)
+        if grace <= timedelta(0):
+            raise UsageError("a release needs a grace period", "give at least a day")
+        file = self._ledger.holds.get(id)
+        if file.state is not HoldState.RELEASE_REQUESTED:
+            raise Refused(
+                f"hold {id} is {file.state.value}: no release was requested",
+                "request it first, with its document",
+            )
+        if by.person.name == _last(file, "request-release"):
+            raise Refused(
+                f"{by.person.name} requested the release of hold {id} and cannot approve it",
+                "a second custodian has to",
+            )
+        return self._move(file, HoldState.IN_GRACE, "approve-release", by, grace=grace)
+
+    def cancel_release(self, id: str, by: Signatory) -> HoldFile:
+        """Undo a requested release, or one in grace: the hold is what it was before, as it never ceased to keep."""
+        self._authorise(by)
+        file = self._ledger.holds.get(id)
+        if file.state not in (HoldState.RELEASE_REQUESTED, HoldState.IN_GRACE):
+            raise Refused(
+                f"hold {id} is {file.state.value}: there is no release to cancel",
+                f"see: retention hold show {id}",
+            )
+        before = HoldState.ACTIVE if file.done_by("confirm") else HoldState.PROVISIONAL
+        return self._move(file, before, "cancel-release", by)
+
+    def end_grace(self, *, actor: str) -> list[str]:
+        """Release every hold whose grace period is over. Returns their ids."""
+        now = self._now()
+        self._ledger.require_ready(now)
+        over = [
+            file for file in self._ledger.holds.list()
+            if file.state is HoldState.IN_GRACE and file.grace_until is not None and file.grace_until <= now
+        ]  # fmt: skip
+        released: list[str] = []
+        for file in over:
+            try:
+                self._ledger.holds.move(file, to=HoldState.RELEASED, actor=actor, at=now)
+            except Refused:  # somebody cancelled the release at this moment: it keeps
+                continue
+            released.append(file.id)
+        return released
+
+    def _move(
+        self, file: HoldFile, to: HoldState, action: str, by: Signatory, *, document_digest: str | None = None,
+        grace: timedelta | None = None,
+    ) -> HoldFile:  # fmt: skip
+        now = self._now()
+        self._ledger.require_ready(now)
+        step = self._signed(file.id, action, by, now, document_digest)
+        return self._ledger.holds.move(
+            file,
+            to=to,
+            actor=by.person.name,
+            at=now,
+            action=step,
+            grace_until=None if grace is None else now + grace,
+        )
+
+    def _signed(
+        self, id: str, action: str, by: Signatory, at: datetime, document_digest: str | None = None
+    ) -> HoldAction:
+        statement: dict[str, JSON] = {
+            "type": STATEMENT_TYPE, "hold": id, "action": action, "person": by.person.name, "document": document_digest, "at": write(at),
+        }  # fmt: skip
+        return HoldAction(
+            action=action, person=by.person.name, document_digest=document_digest, statement=statement,
+            signature=by.key.sign(encode(statement)).hex(), epoch=0, at=at,
+        )  # fmt: skip
+
+    def _authorise(self, by: Signatory) -> None:
+        """By what the ledger says of the person, not by what the caller does."""
+        person = self._ledger.people.get(by.person.name)
+        if person.role is not Role.CUSTODIAN:
+            raise Refused(
+                f"{person.name} is {person.role.value}, not custodian",
+                "only custodians decide on holds",
+            )
+        if public_key(person) != by.key.public:
+            raise Refused(
+                f"this is not the signing key of {by.person.name}",
+                "give the key file made by: retention person add",
+            )
+
+    def check(self, scope: Scope) -> None:
+        """Raises `UsageError` for a scope that is empty, impossible, or names what the schedule does not know."""
+        if scope.is_empty:
+            raise UsageError(
+                "a hold with an empty scope is refused",
+                "name a record type, store, subject, camera, branch or time",
+            )
+        given = (*scope.cameras, *scope.branches, *(subject.reveal() for subject in scope.subjects))
+        if any(value != value.strip() or not value for value in given):
+            raise UsageError(
+                "a subject, camera or branch of the hold is empty or begins or ends with a space",
+                "give it exactly as the records have it",
+            )
+        if any(at is not None and at.tzinfo is None for at in (scope.since, scope.until)):
+            raise UsageError("a time of the hold has no time zone", "give times with their zone")
+        if min(scope.margin_before, scope.margin_after) < timedelta(0):
+            raise UsageError("a margin of the hold is negative", "margins widen a hold, they never narrow it")
+        if scope.since is not None and scope.until is not None and scope.since > scope.until:
+            raise UsageError("the hold's time range ends before it begins", "exchange --from and --until")
+        known = {record_type.id for record_type in self._schedule.record_types}
+        _all_known("record type", scope.record_types, known)
+        _all_known("store", scope.stores, {store.name for store in self._schedule.stores})
+        if not self.stores_in_scope(scope):
+            raise UsageError(
+                "no place in the schedule matches this scope",
+                "see the record types and stores of policies.toml",
+            )
+
+
+def _last(file: HoldFile, action: str) -> str:
+    return [step.person for step in file.actions if step.action == action][-1]
+
+
+def _all_known(what: str, given: Iterable[str], known: set[str]) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise UsageError(f"there is no {what} {unknown[0]}", f"one of: {', '.join(sorted(known))}")

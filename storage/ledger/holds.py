@@ -1,0 +1,292 @@
+"""Holds in the ledger: their whole record sealed, their state, their signed history, and the epoch.
+
+The epoch advances with every change to any hold. A batch reads the holds after it has taken its gate; epoch and last
+signature let it keep what it read before when nothing changed. Both are asked for, since a ledger that was restored from a
+backup counts the same epochs again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from threading import Lock
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row, func, insert, select, update
+
+from retention.errors import LedgerUnavailable, Refused, UsageError
+from retention.holds import Hold, HoldState, Matter, Scope
+from retention.records import Personal
+from storage.ledger import tables
+from storage.ledger.connection import Entry, LedgerConnection, stamp, unstamp
+from storage.ledger.sealing import Sealer
+
+EPOCH = "hold-epoch"
+_MATTER = TypeAdapter(Matter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldAction:
+    """One signed step in a hold's life."""
+
+    action: str
+    person: str
+    document_digest: str | None
+    statement: Mapping[str, Any]
+    signature: str
+    epoch: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldFile:
+    """The full record of a hold, for those who may see it."""
+
+    id: str
+    state: HoldState
+    scope: Scope
+    matter: Matter = field(repr=False)
+    sealed: bool
+    continuing: bool
+    placed_by: str
+    placed_at: datetime
+    review_every_days: int | None
+    provisional_until: datetime | None = None
+    grace_until: datetime | None = None
+    review_on: date | None = None
+    epoch: int = 0
+    actions: tuple[HoldAction, ...] = ()
+
+    @property
+    def hold(self) -> Hold:
+        return Hold(
+            id=self.id,
+            state=self.state,
+            scope=self.scope,
+            sealed=self.sealed,
+            continuing=self.continuing,
+            epoch=self.epoch,
+        )
+
+    def done_by(self, action: str) -> tuple[str, ...]:
+        """Who did that, in order, over the whole life of the hold."""
+        return tuple(step.person for step in self.actions if step.action == action)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldView:
+    """All holds in force at an epoch. ``placing``: at least one of them is not effective everywhere yet."""
+
+    epoch: int
+    holds: tuple[Hold, ...]
+    placing: bool
+
+    def touching(self, record_type: str, store: str) -> tuple[Hold, ...]:
+        return tuple(hold for hold in self.holds if hold.scope.touches(record_type, store))
+
+
+class Holds:
+    def __init__(self, connection: LedgerConnection, sealer: Sealer) -> None:
+        self._db = connection
+        self._sealer = sealer
+        self._cache: tuple[str | None, HoldView] | None = None
+        self._lock = Lock()
+
+    def epoch(self) -> int:
+        query = select(tables.counter.c.value).where(tables.counter.c.name == EPOCH)
+        with self._db.read() as connection:
+            return int(connection.execute(query).scalar() or 0)
+
+    def in_force(self) -> HoldView:
+        """Every hold that keeps something now. Read it after taking the gate, never before."""
+        with self._db.read() as connection:
+            now = connection.execute(
+                select(
+                    select(tables.counter.c.value)
+                    .where(tables.counter.c.name == EPOCH)
+                    .scalar_subquery()
+                    .label("epoch"),
+                    select(tables.hold_action.c.signature)
+                    .order_by(tables.hold_action.c.id.desc())
+                    .limit(1)
+                    .scalar_subquery()
+                    .label("signature"),
+                )
+            ).one()
+            epoch = int(now.epoch or 0)
+            with self._lock:
+                if self._cache is not None and (self._cache[0], self._cache[1].epoch) == (
+                    now.signature,
+                    epoch,
+                ):
+                    return self._cache[1]
+            rows = connection.execute(
+                select(tables.hold).where(tables.hold.c.state != HoldState.RELEASED.value)
+            ).all()
+        holds = tuple(self._open(row).hold for row in rows)
+        view = HoldView(
+            epoch=epoch, holds=holds, placing=any(hold.state is HoldState.PLACING for hold in holds)
+        )
+        with self._lock:
+            self._cache = (now.signature, view)
+        return view
+
+    def get(self, id: str) -> HoldFile:
+        """Raises `UsageError` for an unknown id."""
+        with self._db.read() as connection:
+            row = connection.execute(select(tables.hold).where(tables.hold.c.id == id)).first()
+            if row is None:
+                raise UsageError(f"there is no hold {id}", "see: retention hold list")
+            query = (
+                select(tables.hold_action)
+                .where(tables.hold_action.c.hold_id == id)
+                .order_by(tables.hold_action.c.id)
+            )
+            return self._open(row, connection.execute(query).all())
+
+    def list(self, *, released: bool = False) -> list[HoldFile]:
+        """Newest first; released ones only when asked for."""
+        query = select(tables.hold.c.id).order_by(tables.hold.c.placed_at.desc(), tables.hold.c.id)
+        if not released:
+            query = query.where(tables.hold.c.state != HoldState.RELEASED.value)
+        with self._db.read() as connection:
+            ids = connection.execute(query).scalars().all()
+        return [self.get(id) for id in ids]
+
+    def add(self, file: HoldFile, action: HoldAction) -> HoldFile:
+        """Write a new hold down as *placing*, durable: from now on every batch that reads the holds sees it.
+
+        Raises `LedgerUnavailable` with another sealing key than that of the holds in force: nobody could read them all.
+        """
+        self.in_force()
+        with self._db.write(action.at) as entry:
+            epoch = entry.next(EPOCH)
+            entry.connection.execute(
+                insert(tables.hold).values(
+                    id=file.id, state=file.state.value, body=self._seal(file), placed_at=stamp(file.placed_at),
+                    provisional_until=None if file.provisional_until is None else stamp(file.provisional_until),
+                    review_on=None if file.review_on is None else file.review_on.isoformat(), epoch=epoch,
+                )
+            )  # fmt: skip
+            _act(entry, file.id, action, epoch)
+            entry.record("hold.placing", actor=action.person, subject=file.id, body={"epoch": epoch})
+        return self.get(file.id)
+
+    def move(
+        self, seen: HoldFile, *, to: HoldState, actor: str, at: datetime, action: HoldAction | None = None,
+        grace_until: datetime | None = None,
+    ) -> HoldFile:  # fmt: skip
+        """Change a hold's state, once, from what the caller saw: its state and how many actions led there.
+
+        Raises `Refused` when either has changed meanwhile: the same state may have been reached again by other people.
+        """
+        id = seen.id
+        with self._db.write(at) as entry:
+            epoch = entry.next(EPOCH)
+            values: dict[str, Any] = {"state": to.value}
+            if to is not HoldState.RELEASED:
+                values["grace_until"] = None if grace_until is None else stamp(grace_until)
+            actions = select(func.count()).where(tables.hold_action.c.hold_id == id).scalar_subquery()
+            moved = entry.connection.execute(
+                update(tables.hold)
+                .where(tables.hold.c.id == id, tables.hold.c.state == seen.state.value)
+                .where(actions == len(seen.actions))
+                .values(**values)
+            )
+            if moved.rowcount != 1:
+                raise Refused(
+                    f"hold {id} was changed meanwhile, it is no longer the {seen.state.value} one that was looked at",
+                    f"see: retention hold show {id}",
+                )
+            if action is not None:
+                _act(entry, id, action, epoch)
+            entry.record(
+                f"hold.{to.value}", actor=actor, subject=id, body={"from": seen.state.value, "epoch": epoch}
+            )
+        return self.get(id)
+
+    def _seal(self, file: HoldFile) -> bytes:
+        body = {
+            "scope": _scope_to_json(file.scope),
+            "matter": _MATTER.dump_python(file.matter, mode="json"),
+            "sealed": file.sealed,
+            "continuing": file.continuing,
+            "placed_by": file.placed_by,
+            "review_every_days": file.review_every_days,
+        }
+        return self._sealer.seal(json.dumps(body, sort_keys=True).encode(), file.id)
+
+    def _open(self, row: Row[Any], actions: Any = ()) -> HoldFile:
+        body = self._sealer.open(row.body, row.id)
+        try:
+            return self._file(row, json.loads(body), actions)
+        except (ValueError, KeyError, TypeError):
+            raise LedgerUnavailable(
+                f"hold {row.id} cannot be read by this version",
+                "it was written by a newer version: install that one",
+            ) from None
+
+    @staticmethod
+    def _file(row: Row[Any], body: Mapping[str, Any], actions: Any) -> HoldFile:
+        return HoldFile(
+            id=row.id,
+            state=HoldState(row.state),
+            scope=_scope_from_json(body["scope"]),
+            matter=_MATTER.validate_python(body["matter"]),
+            sealed=body["sealed"],
+            continuing=body["continuing"],
+            placed_by=body["placed_by"],
+            placed_at=unstamp(row.placed_at),
+            review_every_days=body["review_every_days"],
+            provisional_until=None if row.provisional_until is None else unstamp(row.provisional_until),
+            grace_until=None if row.grace_until is None else unstamp(row.grace_until),
+            review_on=None if row.review_on is None else date.fromisoformat(row.review_on),
+            epoch=row.epoch,
+            actions=tuple(
+                HoldAction(
+                    action=step.action, person=step.person, document_digest=step.document_digest,
+                    statement=json.loads(step.statement), signature=step.signature, epoch=step.epoch, at=unstamp(step.at),
+                )
+                for step in actions
+            ),
+        )  # fmt: skip
+
+
+def _act(entry: Entry, hold_id: str, action: HoldAction, epoch: int) -> None:
+    entry.connection.execute(
+        insert(tables.hold_action).values(
+            hold_id=hold_id, action=action.action, person=action.person, document_digest=action.document_digest,
+            statement=json.dumps(action.statement, sort_keys=True), signature=action.signature, epoch=epoch, at=stamp(action.at),
+        )
+    )  # fmt: skip
+
+
+def _scope_to_json(scope: Scope) -> dict[str, Any]:
+    return {
+        "record_types": sorted(scope.record_types),
+        "stores": sorted(scope.stores),
+        "subjects": sorted(subject.reveal() for subject in scope.subjects),
+        "cameras": sorted(scope.cameras),
+        "branches": sorted(scope.branches),
+        "since": None if scope.since is None else stamp(scope.since),
+        "until": None if scope.until is None else stamp(scope.until),
+        "margin_before": scope.margin_before.total_seconds(),
+        "margin_after": scope.margin_after.total_seconds(),
+    }
+
+
+def _scope_from_json(body: Mapping[str, Any]) -> Scope:
+    return Scope(
+        record_types=frozenset(body["record_types"]),
+        stores=frozenset(body["stores"]),
+        subjects=frozenset(Personal(subject) for subject in body["subjects"]),
+        cameras=frozenset(body["cameras"]),
+        branches=frozenset(body["branches"]),
+        since=None if body["since"] is None else unstamp(body["since"]),
+        until=None if body["until"] is None else unstamp(body["until"]),
+        margin_before=timedelta(seconds=body["margin_before"]),
+        margin_after=timedelta(seconds=body["margin_after"]),
+    )

@@ -1,0 +1,83 @@
+"""The ledger as one thing: opened once, given to whoever needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from retention.errors import Refused
+from storage.ledger import tables
+from storage.ledger.batches import Batches
+from storage.ledger.cases import Cases
+from storage.ledger.certificates import Certificates
+from storage.ledger.connection import BUSY_SECONDS, LedgerConnection, unstamp
+from storage.ledger.holds import Holds
+from storage.ledger.people import People
+from storage.ledger.sealing import Sealer
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far behind the last event a clock may be (several machines write) before nothing runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event of the chain; ``body`` is canonical JSON text."""
+
+    seq: int
+    at: datetime
+    kind: str
+    actor: str
+    subject: str
+    body: str
+
+
+class Ledger:
+    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``: each writes its own tables and the shared chain of events."""
+
+    def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
+        self.cases = Cases(self.connection)
+        self.batches = Batches(self.connection)
+        self.holds = Holds(self.connection, Sealer(sealing_key))
+        self.people = People(self.connection)
+        self.certificates = Certificates(self.connection)
+
+    def require_ready(self, at: datetime) -> None:
+        """The schema is current, and the clock is not behind what is written. Raises `LedgerUnavailable` or `Refused`."""
+        self.connection.require_current()
+        last = self.connection.last_event_at()
+        if last is not None and at < last - CLOCK_TOLERANCE:
+            raise Refused(
+                f"this machine's clock is behind the ledger's last event by {last - at}",
+                "set the clock; nothing runs until it is right",
+            )
+
+    def note(self, kind: str, *, actor: str, subject: str, body: dict[str, Any], at: datetime) -> None:
+        """Append one event of its own."""
+        with self.connection.write(at) as entry:
+            entry.record(kind, actor=actor, subject=subject, body=body)
+
+    def events(self, *, subject: str | None = None, limit: int = 200) -> Sequence[Event]:
+        """Newest first."""
+        query = select(tables.event).order_by(tables.event.c.seq.desc()).limit(limit)
+        if subject is not None:
+            query = query.where(tables.event.c.subject == subject)
+        with self.connection.read() as connection:
+            return [
+                Event(
+                    seq=row.seq,
+                    at=unstamp(row.at),
+                    kind=row.kind,
+                    actor=row.actor,
+                    subject=row.subject,
+                    body=row.body,
+                )
+                for row in connection.execute(query)
+            ]
+
+    def close(self) -> None:
+        self.connection.close()

@@ -1,0 +1,134 @@
+"""People who decide, by name and public key, and what they signed. Their secrets never come here."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from retention.errors import UsageError
+from storage.ledger import tables
+from storage.ledger.cases import require_started
+from storage.ledger.connection import LedgerConnection, stamp, unstamp
+
+
+class Role(StrEnum):
+    CUSTODIAN = "custodian"
+    """Places, confirms and releases holds; approves dispositions."""
+    OPERATOR = "operator"
+    """Runs; cannot approve."""
+    AUDITOR = "auditor"
+    """Reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """``public_key``: raw Ed25519 public key, base64 (as `retention.signing.PublicKey.text`)."""
+
+    name: str
+    full_name: str
+    title: str
+    role: Role
+    public_key: str
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedDecision:
+    """A person's signed approval or return of a case. ``epoch``: hold epoch when it was given. ``id``: 0 until written."""
+
+    id: int = 0
+    case_id: str
+    person: str
+    decision: str
+    statement: Mapping[str, Any]
+    signature: str
+    epoch: int
+    at: datetime
+
+
+def as_compared(full_name: str) -> str:
+    """A name as people compare names: case, spacing and compatible letters make no difference."""
+    return " ".join(unicodedata.normalize("NFKC", full_name).casefold().split())
+
+
+class People:
+    def __init__(self, connection: LedgerConnection) -> None:
+        self._db = connection
+
+    def add(self, person: Person, *, actor: str) -> None:
+        """Raises `UsageError` when the name, the full name or the key is taken: four eyes need two people, and a certificate
+        tells people apart by their full names."""
+        with self._db.write(person.added_at) as entry:
+            for other in entry.connection.execute(select(tables.person)):
+                if (
+                    other.name == person.name
+                    or other.public_key == person.public_key
+                    or as_compared(other.full_name) == as_compared(person.full_name)
+                ):
+                    raise UsageError(f"there is already a person {other.name}", "see: retention person list")
+            entry.connection.execute(
+                insert(tables.person).values(
+                    name=person.name, full_name=person.full_name, title=person.title, role=person.role.value,
+                    public_key=person.public_key, added_at=stamp(person.added_at),
+                )
+            )  # fmt: skip
+            entry.record("person.added", actor=actor, subject=person.name, body={"role": person.role.value})
+
+    def get(self, name: str) -> Person:
+        """Raises `UsageError` for an unknown name."""
+        for person in self.list():
+            if person.name == name:
+                return person
+        raise UsageError(
+            f"there is no person {name}", "see: retention person list, or add one: retention person add"
+        )
+
+    def sign_off(self, decision: SignedDecision) -> None:
+        """Write a signed decision about a case down. Raises `Refused` when the case has ended."""
+        with self._db.write(decision.at) as entry:
+            require_started(entry, decision.case_id)
+            entry.connection.execute(
+                insert(tables.approval).values(
+                    case_id=decision.case_id, person=decision.person, decision=decision.decision,
+                    statement=json.dumps(decision.statement, sort_keys=True), signature=decision.signature,
+                    epoch=decision.epoch, at=stamp(decision.at),
+                )
+            )  # fmt: skip
+            entry.record(
+                f"case.{decision.decision}",
+                actor=decision.person,
+                subject=decision.case_id,
+                body={"epoch": decision.epoch},
+            )
+
+    def decisions(self, case_id: str) -> list[SignedDecision]:
+        """Oldest first."""
+        query = (
+            select(tables.approval).where(tables.approval.c.case_id == case_id).order_by(tables.approval.c.id)
+        )
+        with self._db.read() as connection:
+            return [
+                SignedDecision(
+                    id=row.id,
+                    case_id=row.case_id, person=row.person, decision=row.decision, statement=json.loads(row.statement),
+                    signature=row.signature, epoch=row.epoch, at=unstamp(row.at),
+                )
+                for row in connection.execute(query)
+            ]  # fmt: skip
+
+    def list(self) -> list[Person]:
+        with self._db.read() as connection:
+            return [
+                Person(
+                    name=row.name, full_name=row.full_name, title=row.title, role=Role(row.role), public_key=row.public_key,
+                    added_at=unstamp(row.added_at),
+                )
+                for row in connection.execute(select(tables.person).order_by(tables.person.c.name))
+            ]  # fmt: skip

@@ -1,0 +1,225 @@
+"""The ledger's tables. Times are ISO 8601 text in UTC with microseconds, so that both engines sort them alike.
+
+No personal data stands here in the clear: a hold's scope and matter are sealed (`storage.ledger.sealing`), records appear
+as positions in a case's manifest, people are staff.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index(None, "subject"),
+    comment="append-only, hash-chained",
+)
+
+schedule_version = Table(
+    "schedule_version",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("version", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("first_used_at", String(32), nullable=False),
+    comment="append-only: the whole text of every schedule a case ran under",
+)
+
+case_file = Table(
+    "case_file",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("record_type", String(128), nullable=False),
+    Column("on_day", String(10), nullable=False),
+    Column("schedule_digest", String(64), ForeignKey("schedule_version.digest"), nullable=False),
+    Column("manifest_digest", String(64), nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("approval_kind", String(32), nullable=False),
+    Column("opened_at", String(32), nullable=False),
+    Column("opened_by", String(128), nullable=False),
+    Column("opened_epoch", Integer, nullable=False),
+    Column("survey", Text, nullable=False),
+    Column("brakes", Text, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("closed_at", String(32)),
+    Column("destroying_since", String(32)),
+    Column("cleared_by", Text),
+    Index(None, "record_type", "state"),
+    Index(None, "state"),
+    comment="frozen, but for: state (from started, once), closed_at, destroying_since and cleared_by (from empty, once)",
+)
+
+part = Table(
+    "part",
+    metadata,
+    Column("case_id", String(40), ForeignKey("case_file.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("location", String(128), nullable=False),
+    Column("store", String(128), nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("first_ordinal", Integer, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    comment="append-only: one location's share of a case's manifest",
+)
+
+intent = Table(
+    "intent",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("case_id", String(40), ForeignKey("case_file.id"), nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("staged", Text, nullable=False),
+    Column("witness", String(80), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index(None, "case_id", "part", "first"),
+    sqlite_autoincrement=True,
+    comment="append-only: what a batch was about to destroy, written before it did",
+)
+
+outcome = Table(
+    "outcome",
+    metadata,
+    Column("intent_id", Integer, ForeignKey("intent.id"), primary_key=True),
+    Column("codes", Text, nullable=False),
+    Column("leaves", LargeBinary, nullable=False),
+    Column("settled", Boolean, nullable=False),
+    Column("at", String(32), nullable=False),
+    comment="append-only: what the read-back saw, one letter and one leaf per item",
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("state", String(32), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("placed_at", String(32), nullable=False),
+    Column("provisional_until", String(32)),
+    Column("grace_until", String(32)),
+    Column("review_on", String(10)),
+    Column("epoch", Integer, nullable=False),
+    Index(None, "state"),
+    comment="frozen, but for: state (only along the ways of a hold) and grace_until; body: scope and matter, sealed",
+)
+
+hold_action = Table(
+    "hold_action",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("hold_id", String(40), ForeignKey("hold.id"), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("person", String(128), ForeignKey("person.name"), nullable=False),
+    Column("document_digest", String(64)),
+    Column("statement", Text, nullable=False),
+    Column("signature", String(128), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index(None, "hold_id"),
+    sqlite_autoincrement=True,
+    comment="append-only: who did what to a hold, signed",
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("full_name", String(256), nullable=False),
+    Column("title", String(256), nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("public_key", String(64), nullable=False, unique=True),
+    Column("added_at", String(32), nullable=False),
+    comment="append-only in this version: staff with a signing key",
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("case_id", String(40), ForeignKey("case_file.id"), nullable=False),
+    Column("person", String(128), ForeignKey("person.name"), nullable=False),
+    Column("decision", String(16), nullable=False),
+    Column("statement", Text, nullable=False),
+    Column("signature", String(128), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index(None, "case_id"),
+    sqlite_autoincrement=True,
+    comment="append-only: signed decisions about a case",
+)
+
+certificate = Table(
+    "certificate",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("case_id", String(40), ForeignKey("case_file.id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("leaves_digest", String(64), nullable=False),
+    Column("final_from", String(10)),
+    Column("at", String(32), nullable=False),
+    Index(None, "case_id"),
+    comment="append-only: signed envelopes; a later state is a new row",
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("token", Integer, nullable=False),
+    Column("owner", String(256), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    comment="who works on a record type now; the token fences off a worker that lost it",
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", Integer, nullable=False),
+    comment="hold epoch, lease token; only ever grows",
+)
+
+switch = Table(
+    "switch",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("engaged", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", String(128), nullable=False),
+    Column("at", String(32), nullable=False),
+    comment="the kill switch",
+)
