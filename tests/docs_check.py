@@ -1,4 +1,5 @@
-"""Checks the documentation: every relative link leads somewhere, and no file names the registry it was installed from.
+"""Checks the documentation: every relative link leads somewhere, commands and settings are those of the program, and no file
+names the registry it was installed from.
 
 Run as ``python -m tests.docs_check`` from anywhere. Refuses to call an empty documentation a correct one.
 """
@@ -9,6 +10,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote
+
+from tests import docs_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(
@@ -81,13 +84,14 @@ def main() -> int:
     if not (ROOT / "README.md").is_file() or not (ROOT / "docs").is_dir() or not kept:
         print("documentation: README.md, docs/ or the repository's file list is missing", file=sys.stderr)
         return 1
-    problems = [*broken_links(read), *named_registries(kept)]
+    problems = [*broken_links(read), *named_registries(kept), *docs_reference.problems()]
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
         return 1
     print(
-        f"{len(read)} documents: every relative link leads somewhere; {len(kept)} files name no package registry"
+        f"{len(read)} documents: every relative link leads somewhere, every command, option and setting is there and explained; "
+        f"{len(kept)} files name no package registry"
     )
     return 0
 

@@ -1,0 +1,115 @@
+"""``case list``, ``show``, ``approve`` and ``return``: what a run wants to destroy, and who said yes or no."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from console.cli import words
+from console.cli.answer import Answer, Line, Table, doubtful, good, number
+from console.cli.case_lines import (
+    case_facts,
+    decision_facts,
+    decision_lines,
+    in_short,
+    review_facts,
+    review_lines,
+)
+from console.cli.options import Here, Json, KeyFile, Many, Name
+from console.cli.site import opened
+from flows.casework import approve as sign_approval
+from flows.casework import return_case, review, standing
+from storage.ledger.cases import CaseState
+
+CaseId = Annotated[str, Parameter(help="Id of a case: see `retention case list`.")]
+
+
+def list_(
+    *,
+    state: Annotated[CaseState | None, Parameter(help="Only cases in this state.")] = None,
+    record_type: Annotated[str | None, Parameter(help="Only cases of this record type.")] = None,
+    limit: Annotated[int, Parameter(help="At most that many.", validator=Number(gte=1, lte=100_000))] = 50,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    with opened(session) as site:
+        cases = site.ledger.cases.list(state=state, record_type=record_type, limit=limit)
+        found = [(case, standing(site, case)) for case in cases]
+    rows = [
+        (case.id, case.record_type, case.on.isoformat(), number(case.items), in_short(case, clearance))
+        for case, clearance in found
+    ]
+    table = Table(
+        heads=("case", "record type", "day", "items", "state"),
+        rows=rows,
+        right=frozenset({3}),
+        whole=frozenset({0, 2}),
+    )
+    body = {"cases": [case_facts(case, clearance) for case, clearance in found]}
+    lines: list[Line] = [table] if rows else []
+    return Answer(command="case.list", body=body, lines=[*lines, words.plural(len(rows), "case")])
+
+
+def show(case: CaseId, /, *, json: Json = False, session: Here) -> Answer:
+    with opened(session) as site:
+        seen = review(site, case)
+        decisions = site.ledger.people.decisions(case)
+        certificates = [one.id for one in site.ledger.certificates.list() if one.case_id == case]
+    body = {
+        "case": review_facts(seen),
+        "decisions": [decision_facts(one) for one in decisions],
+        "certificates": certificates,
+    }
+    lines = review_lines(seen) + decision_lines(decisions)
+    lines += [good(f"  certificate: {id}") for id in certificates]
+    return Answer(command="case.show", body=body, lines=lines)
+
+
+def approve(
+    case: CaseId,
+    /,
+    *,
+    as_: Name,
+    key_file: KeyFile = None,
+    lift: Annotated[
+        list[str] | None,
+        Many,
+        Parameter(help="Release this brake for this case; may be given several times."),
+    ] = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    with opened(session) as site:
+        seen = review(site, case)
+        signatory = site.signatory(as_, key_file)
+        clearance = sign_approval(site, case, signatory, lift or (), seen=seen)
+        done = (
+            f"{as_} approved case {case}: {words.plural(seen.case.items, 'item')} of {seen.case.record_type}"
+        )
+        then: Line = (
+            good("  it is cleared: the next retention run --execute carries it out")
+            if clearance.ready
+            else doubtful(f"  not yet carried out: {words.waiting(clearance)}")
+        )
+        after = review(site, case)
+    body = {"case": review_facts(after), "lifted": sorted(lift or ())}
+    return Answer(command="case.approve", body=body, lines=[good(done), then, *review_lines(seen)[1:]])
+
+
+def return_(
+    case: CaseId,
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="Why, for the ledger; no names of patrons.")],
+    as_: Name,
+    key_file: KeyFile = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    with opened(session) as site:
+        return_case(site, case, site.signatory(as_, key_file), reason)
+        seen = review(site, case)
+    done = good(f"case {case} was sent back by {as_}; the next run plans {seen.case.record_type} afresh")
+    return Answer(command="case.return", body={"case": review_facts(seen)}, lines=[done])

@@ -1,0 +1,215 @@
+"""``hold place``: a hold's matter and scope from the command line, its preview, and completing one that a store delayed.
+
+Refuses to guess: an empty scope, an unknown name or a time that is no time is an error, never a wider or narrower hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from console.cli import times, words
+from console.cli.answer import Answer, Line, Table, good, heading, number
+from console.cli.documents import digest_of, read_subjects
+from console.cli.hold_lines import hold_facts, hold_lines
+from console.cli.options import Flag, Here, Json, KeyFile, Many, MaybeName
+from console.cli.session import Session
+from console.cli.site import opened
+from flows.wiring import Site
+from retention.decide import KeepReason
+from retention.errors import UsageError
+from retention.holds import CounselVerification, Hold, HoldState, Matter, MatterKind, Scope
+from retention.records import Personal
+from storage.planning import criteria_for, store_of
+
+Texts = Annotated[list[str] | None, Many]
+Text = str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatterOptions:
+    """The legal case or request."""
+
+    matter: Annotated[Text, Parameter(help="Its number or name.")] = None
+    kind: Annotated[MatterKind | None, Parameter(help="What it is.")] = None
+    authority: Annotated[Text, Parameter(help="Who issued it.")] = None
+    jurisdiction: Annotated[Text, Parameter(help="Its jurisdiction.")] = None
+    court: Annotated[Text, Parameter(help="The court.")] = None
+    case_number: Annotated[Text, Parameter(help="The court's case number.")] = None
+    document: Annotated[Path | None, Parameter(help="The document served; only its SHA-256 is kept.")] = None
+    issued_on: Annotated[Text, Parameter(help="Day it was issued, YYYY-MM-DD.")] = None
+    received_at: Annotated[Text, Parameter(help="When it was received, on the library's clock.")] = None
+    served_by: Annotated[Text, Parameter(help="Who served it.")] = None
+    officer: Annotated[Text, Parameter(help="Requesting officer.")] = None
+    agency: Annotated[Text, Parameter(help="The officer's agency.")] = None
+    badge: Annotated[Text, Parameter(help="The officer's badge number.")] = None
+    counsel: Annotated[
+        CounselVerification, Parameter(help="Whether counsel verified it; a rejected request is not placed.")
+    ] = CounselVerification.UNVERIFIED
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScopeOptions:
+    """What it keeps. Options given must all match; within one, any value."""
+
+    record_type: Annotated[Texts, Parameter(help="Record type.")] = None
+    store: Annotated[Texts, Parameter(help="Store.")] = None
+    subject: Annotated[
+        Texts, Parameter(help="Patron id. Stays in the shell history: rather use --subject-file.")
+    ] = None
+    subject_file: Annotated[
+        Path | None,
+        Parameter(allow_leading_hyphen=True, help="File with one patron id per line; - for standard input."),
+    ] = None
+    camera: Annotated[Texts, Parameter(help="Camera.")] = None
+    branch: Annotated[Texts, Parameter(name=("--branch", "--location"), help="Branch.")] = None
+    from_: Annotated[
+        Text,
+        Parameter(
+            name="--from", help="First day or moment, on the library's clock: 2026-03-01 or 2026-03-01T14:00."
+        ),
+    ] = None
+    until: Annotated[Text, Parameter(help="Last day (to its end) or moment.")] = None
+    margin_before: Annotated[Text, Parameter(help="Keep that much before it too: PT5M, 5m, 1h.")] = None
+    margin_after: Annotated[Text, Parameter(help="Keep that much after it too.")] = None
+
+
+_MATTER = Parameter(name="*", group="Matter")
+_SCOPE = Parameter(name="*", group="Scope")
+
+
+def place(
+    *,
+    matter: Annotated[MatterOptions, _MATTER] = MatterOptions(),
+    scope: Annotated[ScopeOptions, _SCOPE] = ScopeOptions(),
+    snapshot: Annotated[
+        bool, Flag, Parameter(help="Only what exists now, not what is still to come.")
+    ] = False,
+    sealed: Annotated[
+        bool, Flag, Parameter(help="A secrecy order: shown to nobody but those who signed for it.")
+    ] = False,
+    as_: MaybeName = None,
+    key_file: KeyFile = None,
+    preview: Annotated[bool, Flag, Parameter(help="Place nothing; count what it would keep.")] = False,
+    resume: Annotated[
+        str | None, Parameter(help="Complete this hold, which a store did not confirm.")
+    ] = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    with opened(session) as site:
+        if resume is not None:
+            return _resume(site, resume, _named(as_), key_file)
+        wanted = _scope(session, site, scope)
+        if preview:
+            return _preview(site, wanted)
+        signatory = site.signatory(_named(as_), key_file)
+        placed = site.holding.place(
+            wanted, _matter(site, matter), signatory, sealed=sealed, continuing=not snapshot
+        )
+        return _placed(site, placed.file.id, placed.stores, placed.seconds)
+
+
+def _resume(site: Site, id: str, name: str, key_file: Path | None) -> Answer:
+    placed = site.holding.resume(id, actor=site.signatory(name, key_file).person.name)
+    return _placed(site, id, placed.stores, placed.seconds)
+
+
+def _placed(site: Site, id: str, stores: tuple[str, ...], seconds: float) -> Answer:
+    file = site.ledger.holds.get(id)
+    done = f"hold {id} is in force: confirmed by {words.listed(list(stores))} after {seconds:.1f} s"
+    body = {"hold": hold_facts(file), "stores": list(stores), "seconds": round(seconds, 3)}
+    next_step = f"a second custodian confirms it: retention hold confirm {id} --as NAME"
+    return Answer(command="hold.place", body=body, lines=[good(done), *hold_lines(file)], notes=[next_step])
+
+
+def _named(name: str | None) -> str:
+    if name is None:
+        raise UsageError("--as is missing", "say who you are: --as NAME")
+    return name
+
+
+def _matter(site: Site, given: MatterOptions) -> Matter:
+    if given.matter is None or given.kind is None or given.authority is None:
+        missing = [
+            option
+            for option, value in (
+                ("--matter", given.matter),
+                ("--kind", given.kind),
+                ("--authority", given.authority),
+            )
+            if value is None
+        ]
+        raise UsageError(
+            f"{words.listed(missing)} missing", "a hold names its matter, its kind and who issued it"
+        )
+    zone = site.schedule.library.zone
+    return Matter(
+        number=given.matter, kind=given.kind, issuing_authority=given.authority, jurisdiction=given.jurisdiction,
+        court=given.court, case_number=given.case_number,
+        document_digest=None if given.document is None else digest_of(given.document),
+        issued_on=None if given.issued_on is None else times.calendar_day(given.issued_on),
+        received_at=None if given.received_at is None else times.beginning(given.received_at, zone),
+        served_by=given.served_by, officer=given.officer, officer_agency=given.agency, officer_badge=given.badge,
+        counsel=given.counsel,
+    )  # fmt: skip
+
+
+def _scope(session: Session, site: Site, given: ScopeOptions) -> Scope:
+    zone = site.schedule.library.zone
+    subjects = [
+        *(given.subject or ()),
+        *(read_subjects(session, given.subject_file) if given.subject_file else ()),
+    ]
+    for text in (*subjects, *(given.camera or ()), *(given.branch or ())):
+        if not text.strip():
+            raise UsageError("a name in the hold's scope is empty", "leave the option out, or give its value")
+    since: datetime | None = None if given.from_ is None else times.beginning(given.from_, zone)
+    until: datetime | None = None if given.until is None else times.end(given.until, zone)
+    for margin, bound, option in (
+        (given.margin_before, since, "--from"),
+        (given.margin_after, until, "--until"),
+    ):
+        if margin is not None and bound is None:
+            raise UsageError(f"a margin without {option} has nothing to widen", f"give {option} too")
+    return Scope(
+        record_types=frozenset(given.record_type or ()),
+        stores=frozenset(given.store or ()),
+        subjects=frozenset(Personal(subject) for subject in subjects),
+        cameras=frozenset(given.camera or ()),
+        branches=frozenset(given.branch or ()),
+        since=since,
+        until=until,
+        margin_before=times.duration(given.margin_before or "0s"),
+        margin_after=times.duration(given.margin_after or "0s"),
+    )
+
+
+def _preview(site: Site, scope: Scope) -> Answer:
+    """Count what the hold would keep, whatever else keeps it. Nothing is written anywhere."""
+    site.holding.check(scope)
+    hold = Hold(id="preview", state=HoldState.ACTIVE, scope=scope)
+    found: list[dict[str, Any]] = []
+    for record_type in site.schedule.record_types:
+        for location in record_type.locations:
+            if scope.touches(record_type.id, location.store):
+                criteria = criteria_for(site.schedule, record_type, location.name, site.today())
+                survey = store_of(site.stores, location.store).survey(
+                    criteria, [hold], lambda _: None, lambda _: None
+                )
+                place = {"record_type": record_type.id, "location": location.name, "store": location.store}
+                found.append({**place, "kept": survey.kept[KeepReason.HELD], "of": survey.population})
+    total = sum(one["kept"] for one in found)
+    rows = [
+        (f"{one['record_type']}/{one['location']}", one["store"], number(one["kept"]), number(one["of"]))
+        for one in found
+    ]
+    lines: list[Line] = [
+        heading(f"Preview: nothing was placed. The hold would keep {words.plural(total, 'record')}."),
+        Table(heads=("where", "store", "keeps", "of"), rows=rows, right=frozenset({2, 3})),
+    ]
+    return Answer(command="hold.preview", body={"keeps": total, "places": found}, lines=lines)

@@ -1,0 +1,135 @@
+"""A hold's record in words and as facts. The patrons it is about are counted; their ids are shown only when asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.cli import words
+from console.cli.answer import Line, Table, day, heading, moment
+from retention.holds import Scope
+from storage.ledger.holds import HoldFile
+
+
+def hold_facts(file: HoldFile, *, subjects: bool = False) -> dict[str, Any]:
+    """The whole record. ``subjects``: with the patrons' ids."""
+    matter, scope = file.matter, file.scope
+    return {
+        "id": file.id,
+        "state": file.state.value,
+        "sealed": file.sealed,
+        "continuing": file.continuing,
+        "matter": {
+            "number": matter.number,
+            "kind": matter.kind.value,
+            "authority": matter.issuing_authority,
+            "jurisdiction": matter.jurisdiction,
+            "court": matter.court,
+            "case_number": matter.case_number,
+            "document_sha256": matter.document_digest,
+            "issued_on": matter.issued_on,
+            "received_at": matter.received_at,
+            "served_by": matter.served_by,
+            "officer": matter.officer,
+            "agency": matter.officer_agency,
+            "badge": matter.officer_badge,
+            "counsel": matter.counsel.value,
+        },
+        "scope": {
+            "record_types": sorted(scope.record_types),
+            "stores": sorted(scope.stores),
+            "subjects": sorted(one.reveal() for one in scope.subjects) if subjects else len(scope.subjects),
+            "cameras": sorted(scope.cameras),
+            "branches": sorted(scope.branches),
+            "from": None if scope.since is None else _exact(scope, "since"),
+            "until": None if scope.until is None else _exact(scope, "until"),
+            "margin_before": scope.margin_before,
+            "margin_after": scope.margin_after,
+        },
+        "placed_by": file.placed_by,
+        "placed_at": file.placed_at,
+        "provisional_until": file.provisional_until,
+        "grace_until": file.grace_until,
+        "review_on": file.review_on,
+        "history": [
+            {
+                "action": step.action,
+                "person": step.person,
+                "document_sha256": step.document_digest,
+                "at": step.at,
+            }
+            for step in file.actions
+        ],
+    }
+
+
+def _exact(scope: Scope, side: str) -> str:
+    at = scope.since if side == "since" else scope.until
+    assert at is not None
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def hold_lines(file: HoldFile, *, subjects: bool = False) -> list[Line]:
+    """The whole record, for a person who may see it."""
+    lines: list[Line] = [heading(f"hold {file.id}: {words.HOLD_STATES[file.state]}")]
+    lines += [f"  {name}: {value}" for name, value in _matter(file) if value]
+    lines += [f"  keeps {name}: {value}" for name, value in scope_words(file.scope, subjects=subjects)]
+    if not file.continuing:
+        lines.append("  snapshot: what existed when it was placed")
+    if file.provisional_until and file.state.value == "provisional":
+        lines.append(f"  confirm by: {moment(file.provisional_until)} (it keeps all the same)")
+    if file.grace_until and file.state.value == "in-grace":
+        lines.append(f"  its grace period ends: {moment(file.grace_until)}")
+    lines.append(f"  review on: {day(file.review_on) or 'no day set'}")
+    if file.actions:
+        rows = [
+            (
+                moment(step.at),
+                words.HOLD_ACTIONS.get(step.action, step.action),
+                step.person,
+                (step.document_digest or "")[:16],
+            )
+            for step in file.actions
+        ]
+        lines.append(Table(heads=("when", "what", "who", "document"), rows=rows, whole=frozenset({0})))
+    return lines
+
+
+def _matter(file: HoldFile) -> list[tuple[str, str]]:
+    matter = file.matter
+    officer = ", ".join(
+        filter(
+            None,
+            (matter.officer, matter.officer_agency, matter.officer_badge and f"badge {matter.officer_badge}"),
+        )
+    )
+    return [
+        ("matter", f"{matter.number} ({matter.kind.value.replace('-', ' ')})"),
+        ("authority", ", ".join(filter(None, (matter.issuing_authority, matter.jurisdiction)))),
+        ("court", ", ".join(filter(None, (matter.court, matter.case_number)))),
+        ("document", f"SHA-256 {matter.document_digest}" if matter.document_digest else ""),
+        ("issued on", day(matter.issued_on)),
+        ("received", moment(matter.received_at)),
+        ("served by", matter.served_by or ""),
+        ("officer", officer),
+        ("counsel", matter.counsel.value),
+        ("sealed", "yes: shown only to those who signed for it" if file.sealed else ""),
+    ]
+
+
+def scope_words(scope: Scope, *, subjects: bool = False) -> list[tuple[str, str]]:
+    """What it keeps, a line per restriction."""
+    people = words.plural(len(scope.subjects), "patron")
+    if subjects:
+        people = ", ".join(sorted(one.reveal() for one in scope.subjects))
+    found = [
+        ("record types", ", ".join(sorted(scope.record_types))),
+        ("stores", ", ".join(sorted(scope.stores))),
+        ("subjects", people if scope.subjects else ""),
+        ("cameras", ", ".join(sorted(scope.cameras))),
+        ("branches", ", ".join(sorted(scope.branches))),
+        ("from", "" if scope.since is None else _exact(scope, "since")),
+        ("until", "" if scope.until is None else _exact(scope, "until")),
+        ("margin before", str(scope.margin_before) if scope.margin_before else ""),
+        ("margin after", str(scope.margin_after) if scope.margin_after else ""),
+    ]
+    return [(name, value) for name, value in found if value]

@@ -1,0 +1,155 @@
+"""A run in words: what would go or went, why the rest stays, what waits for whom."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from console.cli import words
+from console.cli.answer import Line, Table, bad, day, doubtful, good, heading, number
+from console.cli.check_stores import finding_lines
+from flows.running import Result, Run
+from flows.wiring import Site
+from retention.outcomes import Outcome
+from storage.destroy import Disposal
+from storage.planning import Plan
+
+
+def headline(site: Site, done: Run) -> list[Line]:
+    """Which day, which schedule, and whether anything was touched; then what was settled before anything new began."""
+    schedule = f"schedule {site.schedule.version} ({site.schedule.digest[:12]})"
+    title = f"Run for {done.on}, {schedule}."
+    if not done.execute:
+        title = f"Dry run for {done.on}, {schedule}: nothing was touched."
+    lines: list[Line] = [heading(title)]
+    halted = site.ledger.cases.halted()
+    if halted is not None:
+        lines.append(bad(f"The kill switch is engaged: {halted}. Nothing is destroyed until it is lifted."))
+    if done.settled:
+        lines.append(
+            f"Interrupted batches were read back first, in {words.plural(len(done.settled), 'case')}: {', '.join(done.settled)}"
+        )
+    if done.released:
+        lines.append(f"Grace periods that ended: {words.plural(len(done.released), 'hold')} released.")
+    return lines
+
+
+def plan_lines(plan: Plan, *, execute: bool, listed: bool = False) -> list[Line]:
+    """One record type: what is due by location, and why the rest stays."""
+    _, gone = words.DISPOSITIONS[plan.record_type.disposition]
+    end = "due" if execute else f"would be {gone}"
+    what = f"{number(plan.due)} of {words.plural(plan.population, 'record')} {end}"
+    lines: list[Line] = [heading(f"{plan.record_type.id}: {what}")]
+    if plan.locations:
+        lines.append(_locations(plan))
+    lines += _reasons(plan, listed=listed)
+    lines += [
+        doubtful(f"  brake: {brake}; a custodian has to look and lift it") for brake in plan.brakes.values()
+    ]
+    for finding in plan.findings:
+        lines += finding_lines(f"  {plan.record_type.id}/{finding.location}", finding)
+    return lines
+
+
+def _locations(plan: Plan) -> Table:
+    rows = [
+        (
+            planned.part.location,
+            planned.part.store,
+            number(planned.part.items),
+            number(planned.survey.population),
+            day(planned.survey.oldest),
+            number(planned.survey.past_maximum) if planned.survey.past_maximum else "",
+        )
+        for planned in plan.locations
+    ]
+    heads = ("location", "store", "due", "of", "oldest due", "past maximum")
+    return Table(heads=heads, rows=rows, right=frozenset({2, 3, 5}), whole=frozenset({2, 3, 4}))
+
+
+def _reasons(plan: Plan, *, listed: bool) -> list[Line]:
+    """Why the rest stays, counted by the first reason of each record."""
+    kept = words.kept_by_class(plan.kept)
+    if not kept:
+        return []
+    width = max(len(number(count)) for count in kept.values())
+    lines: list[Line] = [
+        f"  {words.plural(plan.kept.total(), 'record')} stay{'s' if plan.kept.total() == 1 else ''}:"
+    ]
+    lines += [f"    {number(count):>{width}} {words.REASONS[name]}" for name, count in kept.items()]
+    undecided = words.undecided(plan.kept)
+    if undecided:
+        where = "listed below" if listed else "list them: retention run --cannot-decide 20"
+        lines.append(doubtful(f"    nobody can decide on {number(undecided)} of them; {where}"))
+    return lines
+
+
+def case_lines(site: Site, result: Result) -> list[Line]:
+    """What became of the record type's case in this run."""
+    if result.error is not None:
+        lines: list[Line] = [bad(f"{result.record_type}: {result.error.message}")]
+        return [*lines, f"  hint: {result.error.hint}"] if result.error.hint else lines
+    if result.disposal is None:
+        return []
+    lines = []
+    disposal = result.disposal
+    how = "opened" if result.plan is not None else "continued"
+    lines.append(
+        f"{result.record_type}: case {disposal.case.id} {how}, {words.plural(disposal.case.items, 'item')}"
+    )
+    if disposal.waiting:
+        lines.append(doubtful(f"  nothing was destroyed: {disposal.waiting}"))
+        lines.append(
+            f"  see: retention case show {disposal.case.id}; approve: retention case approve {disposal.case.id} --as NAME"
+        )
+    lines += outcome_lines(disposal.counts)
+    if disposal.failed:
+        lines.append(bad(f"  stopped: {disposal.failed}"))
+    return lines + _certificate(site, disposal)
+
+
+def outcome_lines(counts: Counter[Outcome]) -> list[Line]:
+    """Counts of outcomes in words, without zeros."""
+    width = max((len(number(count)) for count in counts.values()), default=0)
+    lines: list[Line] = []
+    for outcome in Outcome:
+        if counts[outcome]:
+            line = f"  {number(counts[outcome]):>{width}} {words.OUTCOMES[outcome]}"
+            lines.append(bad(line) if outcome in (Outcome.NOT_DESTROYED, Outcome.UNKNOWN) else line)
+    return lines
+
+
+def _certificate(site: Site, disposal: Disposal) -> list[Line]:
+    certificate = disposal.certificate
+    if certificate is None:
+        return (
+            []
+            if disposal.waiting or disposal.failed
+            else ["  nothing was destroyed, so nothing is certified"]
+        )
+    return [good(f"  certificate {certificate.id} ({certificate.state}): {site.certifier.path(certificate)}")]
+
+
+def tail(site: Site, done: Run) -> list[Line]:
+    """What the whole run came to, and what to do next."""
+    lines: list[Line] = [""]
+    lines += [
+        good(f"Certificate {certificate.id} is final now: {site.certifier.path(certificate)}")
+        for certificate in done.finalised
+    ]
+    failed = sum(1 for result in done.results if result.error is not None)
+    if failed:
+        lines.append(bad(f"{words.plural(failed, 'record type')} could not be worked on; the others were."))
+    if done.execute:
+        destroyed = sum(
+            result.disposal.counts[Outcome.DESTROYED]
+            for result in done.results
+            if result.disposal and not result.disposal.waiting
+        )
+        waiting = sum(1 for result in done.results if result.disposal and result.disposal.waiting)
+        lines.append(
+            f"{words.plural(destroyed, 'record')} destroyed; {words.plural(waiting, 'case')} waiting."
+        )
+    else:
+        due = sum(result.plan.due for result in done.results if result.plan is not None)
+        lines.append(f"{words.plural(due, 'record')} would be destroyed. To do it: retention run --execute")
+    return lines

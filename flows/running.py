@@ -1,0 +1,180 @@
+"""The nightly work as plain functions: settle, end grace periods, plan, carry out, follow up. Runs with or without Prefect.
+
+A dry run (``execute=False``) surveys and says what would be destroyed; it writes nothing, neither in a store nor in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+from flows.wiring import Site, frozen
+from retention.errors import Refused, RetentionError, UsageError
+from retention.schedule import RecordType
+from storage.destroy import Disposal
+from storage.ledger.cases import Case, CaseState
+from storage.ledger.certificates import Certificate
+from storage.planning import Plan, open_case, plan
+
+ACTOR = "scheduler"
+
+
+class Watcher(Protocol):
+    """Told of progress; a terminal draws bars with it, Prefect an artifact. Counts only, never a record."""
+
+    def surveying(self, record_type: str, location: str, looked_at: int) -> None: ...
+
+    def destroying(self, case: str, done: int, items: int) -> None: ...
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def surveying(self, record_type: str, location: str, looked_at: int) -> None:
+        return None
+
+    def destroying(self, case: str, done: int, items: int) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One record type in one run: its plan (``None`` when an open case was continued), and what became of its case."""
+
+    record_type: str
+    plan: Plan | None = None
+    case: Case | None = None
+    disposal: Disposal | None = None
+    error: RetentionError | None = None
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A whole run."""
+
+    on: date
+    execute: bool
+    settled: list[str] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+    finalised: list[Certificate] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+
+
+def chosen_types(site: Site, names: Iterable[str]) -> list[RecordType]:
+    """The record types of these ids, or all. Raises `UsageError` for an unknown one."""
+    wanted = list(names)
+    known = {record_type.id: record_type for record_type in site.schedule.record_types}
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"there is no record type {name}", f"one of: {', '.join(sorted(known))}")
+    return [known[name] for name in wanted] if wanted else list(site.schedule.record_types)
+
+
+def run(
+    site: Site, *, on: date | None = None, record_types: Iterable[str] = (), execute: bool = False, watcher: Watcher | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Run:  # fmt: skip
+    """Apply the schedule on a day (today by default).
+
+    With ``execute``: settles interrupted batches first, ends grace periods, continues open cases, opens new ones, carries
+    out what may be carried out. One record type's failure does not keep the others from running; it is in its result.
+    Raises `Refused` for a day to come with ``execute``: what is due tomorrow is not due.
+    """
+    watcher = watcher or Silent()
+    today = site.today()
+    day = on or today
+    if execute and day > today:
+        raise Refused(
+            f"{day.isoformat()} has not come: nothing is destroyed before its day",
+            "leave out --execute to look ahead",
+        )
+    site.ledger.require_ready(site.now())
+    outcome = Run(on=day, execute=execute)
+    if execute:
+        outcome.released, outcome.settled = prepare(site)
+    for record_type in chosen_types(site, record_types):
+        if stop():
+            break
+        try:
+            outcome.results.append(_apply(site, record_type, day, execute, watcher))
+        except RetentionError as error:
+            outcome.results.append(Result(record_type=record_type.id, error=error))
+    if execute:
+        outcome.finalised = follow_up(site)
+    return outcome
+
+
+def chosen_day(site: Site, on: date | None, *, execute: bool) -> date:
+    """The day to apply the schedule on: today by default. Raises `Refused` for a day to come with ``execute``."""
+    today = site.today()
+    if execute and on is not None and on > today:
+        raise Refused(
+            f"{on.isoformat()} has not come: nothing is destroyed before its day",
+            "leave out --execute to look ahead",
+        )
+    return on or today
+
+
+def prepare(site: Site) -> tuple[list[str], list[str]]:
+    """What precedes anything new: end grace periods, settle interrupted batches. Returns the holds and cases concerned."""
+    site.ledger.require_ready(site.now())
+    return site.holding.end_grace(actor=ACTOR), settle(site)
+
+
+def begin(
+    site: Site, record_type: RecordType, day: date, watcher: Watcher
+) -> tuple[Plan | None, Case | None]:
+    """Step 1 for a record type: its open case, if there is one; otherwise a fresh plan, and a new case if anything is due."""
+    open_cases = site.ledger.cases.list(state=CaseState.STARTED, record_type=record_type.id)
+    if open_cases:
+        return None, open_cases[-1]
+    return open_case(
+        ledger=site.ledger, stores=site.stores, spool=site.spool, schedule=site.schedule, schedule_text=site.schedule_text,
+        record_type=record_type, on=day, actor=ACTOR, now=site.now(),
+        progress=lambda location, count: watcher.surveying(record_type.id, location, count),
+    )  # fmt: skip
+
+
+def _apply(site: Site, record_type: RecordType, day: date, execute: bool, watcher: Watcher) -> Result:
+    def surveyed(location: str, count: int) -> None:
+        watcher.surveying(record_type.id, location, count)
+
+    if not execute:
+        planned = plan(
+            ledger=site.ledger, stores=site.stores, spool=site.spool, schedule=site.schedule, record_type=record_type, on=day,
+            case_id=None, progress=surveyed,
+        )  # fmt: skip
+        return Result(record_type=record_type.id, plan=planned)
+    fresh, case = begin(site, record_type, day, watcher)
+    disposal = None if case is None else dispose(site, case.id, watcher)
+    return Result(record_type=record_type.id, plan=fresh, case=case, disposal=disposal)
+
+
+def dispose(site: Site, case_id: str, watcher: Watcher | None = None) -> Disposal:
+    """Carry one case out as far as it may be."""
+    watcher = watcher or Silent()
+    return site.destroyer.dispose(case_id, lambda done, items: watcher.destroying(case_id, done, items))
+
+
+def settle(site: Site) -> list[str]:
+    """Read back every interrupted batch. Returns the ids of the cases concerned."""
+    return site.destroyer.settle()
+
+
+def follow_up(site: Site) -> list[Certificate]:
+    """Make provisional certificates final whose windows are over."""
+    finals: list[Certificate] = []
+    latest: dict[str, Certificate] = {}
+    for certificate in site.ledger.certificates.list():
+        latest.setdefault(certificate.case_id, certificate)
+    for certificate in latest.values():
+        if certificate.final_from is None or site.now().date() < certificate.final_from:
+            continue  # its windows are open; most are, most nights
+        case = site.ledger.cases.get(certificate.case_id)
+        text = site.ledger.cases.schedule_text(case.schedule_digest)
+        final = site.certifier.follow_up(certificate, frozen(text), at=site.now(), actor=ACTOR)
+        if final is not None:
+            finals.append(final)
+    return finals

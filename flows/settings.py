@@ -1,0 +1,82 @@
+"""Settings: addresses, folders and secrets of one site. From the environment, ``.env`` or a secrets directory; never from
+the schedule.
+
+Every name begins with ``RETENTION_``; nested ones use two underscores: ``RETENTION_STORES__ILS__URL``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as Unreadable
+
+from retention.errors import SettingsError
+
+
+class StoreSettings(BaseModel):
+    """Address of one store: ``url`` of a database (SQLAlchemy form) or ``root`` folder of a file or footage store."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: SecretStr | None = None
+    root: Path | None = None
+    workers: int | None = Field(default=None, ge=1, le=32)
+    """Batches side by side; by default what suits the store."""
+    batch: int | None = Field(default=None, ge=1, le=100_000)
+    """Largest batch, in records; by default what suits the store."""
+    rest: float = Field(default=0.0, ge=0.0, le=20.0)
+    """Pause after each batch, as a share of the time it took."""
+
+
+class Settings(BaseSettings):
+    """One site's settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RETENTION_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True,
+        secrets_dir=os.environ.get("RETENTION_SECRETS_DIR"),
+    )  # fmt: skip
+
+    policies: Path = Path("policies.toml")
+    state_dir: Path = Path("state")
+    """Ledger (by default), spool, keys and evidence."""
+    ledger_url: SecretStr | None = None
+    """SQLAlchemy URL of the ledger; by default SQLite in the state directory."""
+    evidence_dir: Path | None = None
+    """Where certificates are published; by default ``evidence`` in the state directory."""
+    keyring: Path = Path("~/.config/retention/keys")
+    """Where ``--as NAME`` looks for a person's signing key."""
+    grace_days: int = Field(default=7, ge=1, le=3650)
+    """Days between the second signature of a release and the moment a hold no longer keeps."""
+    nightly: str = "15 2 * * *"
+    """Cron of the nightly run, in the library's time zone."""
+    remind: str = "0 8 * * 1-5"
+    """Cron of the reminders."""
+    stores: dict[str, StoreSettings] = {}
+
+    @property
+    def ledger(self) -> str:
+        if self.ledger_url is not None:
+            return self.ledger_url.get_secret_value()
+        return f"sqlite:///{(self.state_dir / 'ledger.db').absolute()}"
+
+    @property
+    def evidence(self) -> Path:
+        return self.evidence_dir or self.state_dir / "evidence"
+
+
+def load_settings() -> Settings:
+    """Read the settings. Raises `SettingsError` that names the variable, never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        name = "RETENTION_" + "__".join(str(part).upper() for part in first["loc"])
+        raise SettingsError(f"setting {name}: {first['msg']}", "see docs/settings.md") from None
+    except Unreadable:
+        raise SettingsError(
+            "RETENTION_STORES is not JSON",
+            "rather one variable per store: RETENTION_STORES__ILS__URL; see docs/settings.md",
+        ) from None

@@ -1,0 +1,1 @@
+"""Walls that an import contract cannot express."""

@@ -1,0 +1,1 @@
+"""The choke point, step by step, on every store."""

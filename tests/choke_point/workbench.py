@@ -1,0 +1,184 @@
+"""A ledger, a spool and a destroyer around one store of the contract suite, and people who decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from retention import approval
+from retention.approval import Decision
+from retention.schedule import (
+    ApprovalKind,
+    Limits,
+    Period,
+    RecordType,
+    Schedule,
+    StoreDeclaration,
+    StoreKind,
+)
+from retention.signing import SigningKey, generate
+from retention.verify import Report, verify
+from storage.certifying import Certifier
+from storage.contract import Store
+from storage.destroy import Destroyer
+from storage.holding import Holding, Signatory
+from storage.ledger.cases import Case
+from storage.ledger.ledger import Ledger
+from storage.ledger.people import Person, Role, SignedDecision
+from storage.planning import Plan, open_case
+from storage.spool import Spool
+from tests.contract.harness import LIBRARY, ON, StoreHarness
+
+SEALING_KEY = b"s" * 32
+
+
+class Clock:
+    """A clock that stands still until told."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2025, 6, 2, 15, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.at += timedelta(milliseconds=1)
+        return self.at
+
+
+class Workbench:
+    """Everything of one site, on one store. ``again()`` is the same site in a new process."""
+
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        record_type: RecordType,
+        *,
+        clock: Clock | None = None,
+        key: SigningKey | None = None,
+        residual: tuple[tuple[str, Period], ...] = (),
+    ) -> None:
+        self.folder = folder
+        self.store = store
+        self.clock = clock or Clock()
+        self.key = key or generate("workbench")
+        location = record_type.locations[0]
+        declared = StoreDeclaration(
+            name=location.store, kind=StoreKind.FILES, title="Suite", residual=residual
+        )
+        self.schedule = Schedule(
+            version="1", digest="5c" * 32, library=LIBRARY, stores=(declared,), record_types=(record_type,)
+        )
+        self.record_type = record_type
+        self.stores = {location.store: store}
+        self.ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", SEALING_KEY)
+        self.ledger.connection.upgrade()
+        self.spool = Spool(folder / "cases")
+        self.certifier = Certifier(
+            ledger=self.ledger,
+            stores=self.stores,
+            evidence=folder / "evidence",
+            signers=(self.key,),
+            version="0",
+        )
+        self.destroyer = Destroyer(
+            ledger=self.ledger,
+            stores=self.stores,
+            spool=self.spool,
+            certifier=self.certifier,
+            now=self.clock,
+            read_schedule=lambda _text: self.schedule,
+        )
+        self.holding = Holding(
+            ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.clock
+        )
+
+    @classmethod
+    def around(
+        cls,
+        folder: Path,
+        harness: StoreHarness,
+        *,
+        approval_kind: ApprovalKind = ApprovalKind.STANDING,
+        limits: Limits | None = None,
+        cooling_off: Period | None = None,
+        residual: tuple[tuple[str, Period], ...] = (),
+    ) -> Workbench:
+        """A workbench around a harness's store, with the suite's record type changed as told."""
+        record_type = replace(
+            harness.criteria(ON).record_type,
+            approval=approval_kind,
+            limits=limits or Limits(),
+            cooling_off=cooling_off or Period(),
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder, harness.store, record_type, residual=residual)
+
+    def again(self, store: Store) -> Workbench:
+        """The same site after a restart: new connections, new store object."""
+        self.ledger.close()
+        return Workbench(self.folder, store, self.record_type, clock=self.clock, key=self.key)
+
+    def open(self) -> tuple[Plan, Case | None]:
+        return open_case(
+            ledger=self.ledger,
+            stores=self.stores,
+            spool=self.spool,
+            schedule=self.schedule,
+            schedule_text="# frozen",
+            record_type=self.record_type,
+            on=ON,
+            actor="test",
+            now=self.clock(),
+        )
+
+    def opened(self) -> Case:
+        _, case = self.open()
+        assert case is not None
+        return case
+
+    def person(self, name: str, role: Role = Role.CUSTODIAN) -> Signatory:
+        key = generate(name)
+        person = Person(
+            name=name,
+            full_name=name.title(),
+            title="Library Director",
+            role=role,
+            public_key=key.public.text,
+            added_at=self.clock(),
+        )
+        self.ledger.people.add(person, actor="test")
+        return Signatory(person=person, key=key)
+
+    def approve(self, case: Case, by: Signatory, *, lifts: tuple[str, ...] = ()) -> None:
+        at = self.clock()
+        statement = approval.statement(
+            case=case.id,
+            manifest=case.manifest_digest,
+            schedule=case.schedule_digest,
+            record_type=case.record_type,
+            items=case.items,
+            decision=Decision.APPROVE,
+            at=at,
+            lifts=lifts,
+        )
+        signed = approval.sign(by.key, statement, person=by.person.full_name, title=by.person.title)
+        self.ledger.people.sign_off(
+            SignedDecision(
+                case_id=case.id,
+                person=by.person.name,
+                decision="approve",
+                statement=statement,
+                signature=signed.signature,
+                epoch=self.ledger.holds.epoch(),
+                at=at,
+            )
+        )
+
+    def verified(self, certificate_id: str) -> Report:
+        """The certificate as published, checked as an auditor does."""
+        path = self.folder / "evidence" / f"{certificate_id}.dsse.json"
+        leaves = path.with_name(f"{certificate_id}.leaves").read_bytes()
+        return verify(path.read_bytes(), keys={self.key.keyid: self.key.public}, leaves=leaves)
+
+    def close(self) -> None:
+        self.ledger.close()
