@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 EARLIEST_YEAR = 1990
 """A year before this one is a clock that was never set (1970, 1980), not an old recording."""
@@ -59,12 +60,12 @@ _SHAPES = {
 } | dict.fromkeys(("y", "m", "d", "H", "M", "S", "em", "ed", "eH", "eM", "eS"), r"[0-9]{2}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class Placed(NamedTuple):
     """What a path says. Naive times are wall clock in the location's zone; those of ``{epoch}`` are aware (UTC).
 
     ``start``: first moment that the path can mean, ``until``: last one, by its granularity (only a day named: 23:59:59.999999
-    of that day); both ``None`` when the layout names no time. ``end``: last moment of a named end.
+    of that day); both ``None`` when the layout names no time. ``end``: last moment of a named end. A tuple, since one is made
+    per file: a frozen dataclass takes a microsecond longer.
     """
 
     camera: str | None = None
@@ -221,7 +222,7 @@ class Layout:
             end = _end_after(start, [values[place] for place in self._end]) if max(self._end) >= 0 else None
         except (ValueError, OverflowError):
             return Impossible("the path names a time that does not exist")
-        return Placed(camera=camera, event=event, start=start, until=until, end=end)
+        return Placed(camera, event, start, until, end)
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,1 @@
+"""Files below a root: exports, caches and camera footage on local disks."""

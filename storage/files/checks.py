@@ -1,0 +1,115 @@
+"""Whether a location is as the schedule says, before anything is surveyed. Nothing is vacuously true: what cannot be told is fatal.
+
+An empty root is a disk that is not mounted. An empty *location* below a root that holds something is what a finished case
+leaves behind: it is told, and there is nothing in it to destroy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from retention.decide import Criteria
+from retention.errors import StoreUnavailable
+from retention.schedule import Disposition, TriggerKind
+from storage.contract import Finding
+from storage.files import gate
+from storage.files.facts import Facts
+from storage.files.tree import Tree, open_root
+
+_RUN_THERE = "run the program on the machine that holds the disks"
+
+
+def encoding_findings(criteria: Criteria) -> Iterator[Finding]:
+    """Names are bytes; they are kept apart only where Python reads them as UTF-8 with its escape for other bytes."""
+    if os.fsencode("é\udce9") != b"\xc3\xa9\xe9":
+        yield _fatal(criteria, "file names are not read as UTF-8 here", "run with LC_ALL=C.UTF-8")
+
+
+def layout_findings(criteria: Criteria, facts: Facts) -> Iterator[Finding]:
+    """What of the location's settings cannot work, or keeps more than meant."""
+    location = facts.location
+    if criteria.record_type.disposition is not Disposition.PURGE:
+        yield _fatal(criteria, "files can only be purged, not anonymized", 'write disposition = "purge"')
+    if location.unit not in ("file", "folder"):
+        yield _fatal(
+            criteria, "the unit is neither file nor folder", 'write unit = "file" or unit = "folder"'
+        )
+    if location.trigger_kind not in (TriggerKind.NAME, TriggerKind.MODIFIED, TriggerKind.CHANGED):
+        yield _fatal(criteria, "a file has no trigger of that kind", "use name, modified or changed")
+    if location.trigger_kind is TriggerKind.NAME and not facts.layout.names_time:
+        yield _fatal(
+            criteria,
+            "the trigger is the name and the layout names no time",
+            "add {Y}, {m} and {d} to the layout",
+        )
+    if facts.footage and not facts.layout.names_camera:
+        message = "the layout names no camera: a hold on any camera keeps everything here in its time"
+        yield _told(criteria, message, "add {camera} to the layout")
+    if facts.needs_timeline and location.max_length <= 0:
+        message = "footage without max_length: a file counts as lasting until the next one of its camera"
+        yield _told(criteria, message, "set max_length to the longest recording, in seconds")
+
+
+def root_findings(criteria: Criteria, root: Path) -> Iterator[Finding]:
+    """Raises `StoreUnavailable` when the root is not there."""
+    descriptor = open_root(root)
+    try:
+        if not gate.works(descriptor):
+            yield _fatal(
+                criteria,
+                "the file system of the root cannot lock a folder, so no hold would be safe",
+                _RUN_THERE,
+            )
+        if _is_empty(descriptor):
+            yield _fatal(criteria, "the root of the store is empty", "see whether the disk is mounted")
+    except OSError:
+        yield _fatal(
+            criteria, "the root of the store cannot be listed", "give the program's user the right to read it"
+        )
+    finally:
+        os.close(descriptor)
+
+
+def folder_findings(criteria: Criteria, root: Path, facts: Facts) -> Iterator[Finding]:
+    """The location's own folder: there, ours to change, and on a disk that keeps its word."""
+    try:
+        with Tree(root, facts.location.path) as tree:
+            folder = tree.open("")
+            if not os.access(".", os.R_OK | os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):
+                message = "the folder of the location cannot be changed"
+                yield _fatal(
+                    criteria, message, "give the program's user the rights to read, write and enter it"
+                )
+            elif not tree.make_lasting(""):
+                yield _fatal(
+                    criteria,
+                    "what is deleted in the folder of the location could come back after a power cut",
+                    _RUN_THERE,
+                )
+            elif _is_empty(folder):
+                yield _told(
+                    criteria, "the folder of the location is empty", "see whether the disk is mounted"
+                )
+    except StoreUnavailable as error:
+        yield _fatal(criteria, error.message, error.hint)
+    except OSError:
+        yield _fatal(
+            criteria,
+            "the folder of the location cannot be listed",
+            "give the program's user the right to read it",
+        )
+
+
+def _is_empty(descriptor: int) -> bool:
+    with os.scandir(descriptor) as entries:
+        return next(entries, None) is None
+
+
+def _fatal(criteria: Criteria, message: str, hint: str) -> Finding:
+    return Finding(location=criteria.location.name, message=message, hint=hint, fatal=True)
+
+
+def _told(criteria: Criteria, message: str, hint: str) -> Finding:
+    return Finding(location=criteria.location.name, message=message, hint=hint, count=0)

@@ -1,0 +1,230 @@
+"""From a file as it was found to the record that is decided on. Everything odd about a file is turned into a reason to keep it.
+
+The decision itself is `retention.decide.decide`; nothing here chooses. Times of a file of footage come from its path; times of
+other files from path and file system, the later one counting: a copy made with old times must not go early, and an export that
+was written to again is as young as its youngest row.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from retention.decide import Criteria
+from retention.errors import ScheduleInvalid
+from retention.holds import Hold
+from retention.layout import EARLIEST_YEAR, Impossible, Layout, Placed, compile_layout
+from retention.records import Personal, Record, Span, Value
+from retention.schedule import TreeLocation, TriggerKind
+from storage.files.footage import Readings, Timeline, is_footage, span_of
+from storage.files.lines import Identity, to_text
+from storage.files.tree import oddity
+
+NEWEST = "the newest file of its camera: it may still be growing"
+GROWING = "changed a short while ago: it may still be growing"
+AHEAD_NAME = "the time in its name lies in the future"
+AHEAD_FILE = "its modification time lies in the future"
+CONTRADICTION = "the time in its name and the time on the file differ by more than a day"
+NEVER_SET = "its modification time is that of a clock that was never set"
+UNRECOGNISED = "its path does not match the layout"
+
+_DAY = timedelta(days=1)
+_MICROSECOND = timedelta(microseconds=1)
+_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER_SET = datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC)
+_NOTHING: Mapping[str, Value] = {}
+
+
+class Found(NamedTuple):
+    """A file, or a folder that is one record, as it was seen. Times are nanoseconds since 1970.
+
+    ``modified``: of the file, or of the newest file in the folder (``None``: it is empty). ``changed``: the latest of all times,
+    inode changes included. ``touched``: the latest modification, the folder's own included. ``odd``: why nothing can be decided
+    on it, or ``""``.
+    """
+
+    identity: Identity
+    modified: int | None
+    changed: int
+    touched: int
+    odd: str
+
+
+class Sighting(NamedTuple):
+    """One file or folder with all that a decision needs. ``start``/``end``: its span; ``undecidable``: as in `Record`."""
+
+    path: str
+    it: Found
+    placed: Placed | Impossible | None
+    camera: str | None
+    start: datetime | None
+    end: datetime | None
+    trigger: datetime | None
+    undecidable: str | None
+
+
+def found(status: os.stat_result) -> Found:
+    """What a look at a plain file says."""
+    modified, changed = status.st_mtime_ns, status.st_ctime_ns
+    identity = Identity(status.st_ino, status.st_dev, status.st_size, modified)
+    return Found(identity, modified, changed if changed > modified else modified, modified, oddity(status))
+
+
+def tree_location(criteria: Criteria) -> TreeLocation:
+    """The location, which must be a tree. Raises `ScheduleInvalid`."""
+    if not isinstance(criteria.location, TreeLocation):
+        raise ScheduleInvalid("a table is not in a file store", "name a database store at this location")
+    return criteria.location
+
+
+def layout_of(location: TreeLocation) -> Layout:
+    """The compiled layout. Raises `ScheduleInvalid`."""
+    try:
+        return compile_layout(location.template)
+    except ValueError as error:
+        raise ScheduleInvalid(
+            f"location {location.name}: {error}", "correct the layout in the schedule"
+        ) from None
+
+
+class Facts:
+    """Makes records for one location at one moment. ``now``: aware.
+
+    ``needs_timeline``: the end of a file here is known only from its neighbours. ``has_conditions``: rules look at single files.
+    """
+
+    def __init__(self, criteria: Criteria, now: datetime) -> None:
+        self.location = tree_location(criteria)
+        self.layout = layout_of(self.location)
+        self.now = now
+        self.readings = Readings(self.location.zone)
+        self.footage = is_footage(self.layout, self.location.max_length)
+        self.needs_timeline = self.footage and self.layout.names_time and not self.layout.names_end
+        location, rules = self.location, criteria.record_type.rules
+        conditions = (location.consent, location.blocked, *(rule.when for rule in rules))
+        self.has_conditions = any(condition is not None for condition in conditions)
+        self._record_type = criteria.record_type.id
+        self._longest = timedelta(seconds=location.max_length)
+        self._settled_before = _nanoseconds(now) - round(location.settle * 1e9)
+        self._tomorrow = _nanoseconds(now + _DAY)
+
+    def holds(self, holds: Iterable[Hold]) -> list[Hold]:
+        """The holds as they apply here. Footage whose path names no camera may be of any: every hold on a camera covers it."""
+        if not self.footage or self.layout.names_camera:
+            return list(holds)
+        return [replace(hold, scope=replace(hold.scope, cameras=frozenset())) for hold in holds]
+
+    def sight(self, path: str, it: Found, timeline: Timeline | None) -> Sighting:
+        """What a file says at a survey. ``timeline``: of its neighbours, where `needs_timeline`."""
+        placed = self.layout.read(path)
+        if not isinstance(placed, Placed):
+            return _unreadable(path, it, placed)
+        start, end = span_of(placed, self._longest, self.readings, timeline) if self.footage else (None, None)
+        newest = timeline is not None and timeline.is_newest(placed)
+        return self._sighting(path, it, placed, start, end, newest=newest)
+
+    def sight_again(self, path: str, it: Found, end: datetime | None) -> Sighting:
+        """What a surveyed file says now. Its ``end`` is the survey's: the neighbour that told it may be gone since."""
+        if not self.needs_timeline:
+            return self.sight(path, it, None)
+        placed = self.layout.read(path)
+        if not isinstance(placed, Placed):
+            return _unreadable(path, it, placed)
+        start, _ = span_of(placed, self._longest, self.readings, None)
+        if start is not None and end is not None and end < start:
+            end = None
+        return self._sighting(path, it, placed, start, end, newest=False)
+
+    def record(self, seen: Sighting) -> Record:
+        """The record of a sighting."""
+        branch = self.location.camera_branches.get(seen.camera) if seen.camera is not None else None
+        return Record(
+            record_type=self._record_type,
+            store=self.location.store,
+            location=self.location.name,
+            key=Personal(to_text(seen.path)),
+            trigger=seen.trigger,
+            span=Span(start=seen.start, end=seen.end),
+            camera=seen.camera,
+            branch=branch,
+            fields=_fields(seen, branch) if self.has_conditions else _NOTHING,
+            undecidable=seen.undecidable,
+        )
+
+    def _sighting(
+        self,
+        path: str,
+        it: Found,
+        placed: Placed,
+        start: datetime | None,
+        end: datetime | None,
+        *,
+        newest: bool,
+    ) -> Sighting:
+        if self.footage and start is None:
+            # Without a time in the path: it was recorded before it was last written, nobody knows how long before.
+            end = _moment(it.changed)
+        trigger, undecidable = self._trigger(it, placed, start, end, newest=newest)
+        return Sighting(path, it, placed, placed.camera, start, end, trigger, undecidable)
+
+    def _trigger(
+        self, it: Found, placed: Placed, start: datetime | None, end: datetime | None, *, newest: bool
+    ) -> tuple[datetime | None, str | None]:
+        """The trigger, and why nothing can be decided (or ``None``)."""
+        if it.odd:
+            return None, it.odd
+        if it.touched > self._tomorrow:
+            return None, AHEAD_FILE
+        if it.touched > self._settled_before:
+            return None, GROWING
+        if placed.start is not None and (start or self.readings.earliest(placed.start)) > self.now:
+            return None, AHEAD_NAME
+        if newest:
+            return None, NEWEST
+        modified = _moment(it.touched if it.modified is None else it.modified)
+        if self.footage and it.modified is not None and not _agree(modified, start, end):
+            return None, CONTRADICTION
+        kind = self.location.trigger_kind
+        if kind is TriggerKind.CHANGED:
+            return _moment(it.changed), None
+        if kind is TriggerKind.MODIFIED:
+            return (None, NEVER_SET) if modified < _NEVER_SET else (modified, None)
+        if kind is not TriggerKind.NAME or placed.until is None:
+            return None, None
+        if self.footage:
+            return end, None
+        named = self.readings.latest(placed.until if placed.end is None else max(placed.until, placed.end))
+        return max(named, modified), None
+
+
+def _unreadable(path: str, it: Found, placed: Impossible | None) -> Sighting:
+    why = it.odd or (UNRECOGNISED if placed is None else placed.reason)
+    return Sighting(path, it, placed, None, None, None, None, why)
+
+
+def _fields(seen: Sighting, branch: str | None) -> Mapping[str, Value]:
+    """The columns that a condition of the schedule may name at a file location."""
+    event = seen.placed.event if isinstance(seen.placed, Placed) else None
+    return {"size": seen.it.identity.size, "branch": branch, "camera": seen.camera, "event": event}
+
+
+def _agree(modified: datetime, start: datetime | None, end: datetime | None) -> bool:
+    """Whether a file was last written about when its path says it was recorded. A day is let pass for clocks and zones."""
+    early = start is not None and modified < start - _DAY
+    late = end is not None and modified > end + _DAY
+    return not early and not late
+
+
+def _moment(nanoseconds: int) -> datetime:
+    """Rounded up to the microsecond: never earlier than what the file system says."""
+    try:
+        return _ZERO + timedelta(microseconds=-(-nanoseconds // 1000))
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if nanoseconds > 0 else _ZERO
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return (moment - _ZERO) // _MICROSECOND * 1000

@@ -1,0 +1,142 @@
+"""`FileStore`: exports, caches and camera footage below one root on a local disk.
+
+It refuses to follow links, to leave the root's file system, to judge what its layout does not recognise, and to call a file
+absent when the disk may not be the same. It claims nothing about the medium: unlinking leaves the bytes on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from retention.decide import CANNOT_DECIDE, Criteria, Keep, KeepReason
+from retention.errors import ScheduleInvalid
+from retention.holds import Hold
+from retention.outcomes import Fate, Presence
+from retention.records import Record
+from storage.contract import Claim, Finding, Lines, Pace, Survey
+from storage.files import checks, gate, survey
+from storage.files.batch import FileBatch, presence
+from storage.files.facts import UNRECOGNISED, Facts, tree_location
+from storage.files.lines import from_text, read_line, to_text
+from storage.files.tree import open_root
+
+
+class FileStore:
+    """A store of kind *files* or *footage*. ``now``: the aware time, asked at the start of every survey and batch."""
+
+    def __init__(self, name: str, root: Path, *, now: Callable[[], datetime]) -> None:
+        self._name = name
+        self._root = root
+        self._now = now
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def pace(self) -> Pace:
+        """Two workers: one decides and writes evidence while the kernel unlinks for the other. More are slower (measured)."""
+        return Pace(workers=2, first=500, most=5000, seconds=0.3)
+
+    def check(self, criteria: Criteria) -> list[Finding]:
+        """Raises `StoreUnavailable` when the root is not there."""
+        try:
+            facts = Facts(criteria, self._now())
+        except ScheduleInvalid as error:
+            return [
+                Finding(location=criteria.location.name, message=error.message, hint=error.hint, fatal=True)
+            ]
+        return [
+            *checks.encoding_findings(criteria),
+            *checks.layout_findings(criteria, facts),
+            *checks.root_findings(criteria, self._root),
+            *checks.folder_findings(criteria, self._root, facts),
+        ]
+
+    def survey(
+        self,
+        criteria: Criteria,
+        holds: Sequence[Hold],
+        write: Callable[[bytes], object],
+        progress: Callable[[int], None],
+    ) -> Survey:
+        look = survey.Look(criteria, self._root, self._now(), holds)
+        return survey.survey(look, criteria, write, progress)
+
+    def read(self, criteria: Criteria, key: str) -> Record | None:
+        """``key``: path below the location's folder, as `cannot_decide` and manifests write it."""
+        try:
+            path = from_text(key)
+        except ValueError:
+            return None
+        return survey.Look(criteria, self._root, self._now(), ()).one(path)
+
+    def cannot_decide(
+        self, criteria: Criteria, holds: Sequence[Hold], limit: int
+    ) -> Iterator[tuple[str, KeepReason, str]]:
+        left = limit
+        if left <= 0:
+            return
+        for judged in survey.Look(criteria, self._root, self._now(), holds):
+            if isinstance(judged, survey.Stranger):
+                told = (to_text(judged.path), KeepReason.UNDECIDABLE, UNRECOGNISED)
+            elif isinstance(judged.decision, Keep) and judged.decision.primary in CANNOT_DECIDE:
+                told = (to_text(judged.seen.path), judged.decision.primary, " ".join(judged.decision.detail))
+            else:
+                continue
+            yield told
+            left -= 1
+            if left == 0:
+                return
+
+    def reference(self, line: bytes) -> str:
+        return to_text(read_line(line).path)
+
+    @contextmanager
+    def batch(self, criteria: Criteria) -> Iterator[FileBatch]:
+        batch = FileBatch(criteria, self._root, self._now())
+        try:
+            with gate.entered(batch.top):
+                yield batch
+        finally:
+            batch.close()
+
+    def barrier(self, timeout: float) -> None:
+        root = open_root(self._root)
+        try:
+            gate.pass_barrier(root, timeout)
+        finally:
+            os.close(root)
+
+    def fate(self, witness: str) -> Fate:
+        """Files have no transactions: only a read-back can tell."""
+        return Fate.NONE
+
+    def presence(self, criteria: Criteria, lines: Lines) -> list[Presence]:
+        return presence(
+            self._root, tree_location(criteria).path, [read_line(line) for line in lines], sync=True
+        )
+
+    def claim(self, criteria: Criteria) -> Claim:
+        what = (
+            "event folders with everything in them" if tree_location(criteria).unit == "folder" else "files"
+        )
+        return Claim(
+            method="none-claimed",
+            technique=f"{what} deleted (unlinked) and their folders synchronised to the disk; medium not sanitised",
+            verification="looked up again by name, along a new path from the root of the store",
+            not_claimed=(
+                "The bytes remain on the medium until the file system uses the space again; overwriting would not change that "
+                "on copy-on-write, journalled or flash media.",
+                "Snapshots, backups, replicas and copies of the storage system are not covered.",
+                "A program that had a file open could read it until it closed it.",
+                "Databases of the recorder that name the files are not covered.",
+            ),
+        )
+
+    def close(self) -> None:
+        """Nothing is kept open between calls."""

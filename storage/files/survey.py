@@ -1,0 +1,244 @@
+"""Looking through a location: every file once, in a stable order, with what is decided on it.
+
+What no layout recognises is no record: it is counted and reported, never judged. Memory stays flat: one folder's names at a
+time, and for footage eight bytes a file.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from retention import dates
+from retention.decide import Criteria, Decision, Due
+from retention.holds import Hold
+from retention.layout import Placed
+from retention.records import Record
+from storage.contract import Finding, Survey
+from storage.files.deciding import decide_all
+from storage.files.facts import UNRECOGNISED, Facts, Sighting, found
+from storage.files.folder import look, take_inventory
+from storage.files.footage import Timeline
+from storage.files.lines import Line, write_line
+from storage.files.tree import Bar, Barred, Entry, Tree, Visit, join
+
+_FILES_AT_ONCE = 1000
+_LINES_AT_ONCE = 500
+_TOLD_EVERY = 1000
+
+
+class Judged(NamedTuple):
+    """One record with its decision."""
+
+    seen: Sighting
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """Something below the location that the layout does not recognise. ``modified``: nanoseconds since 1970, if known."""
+
+    path: str
+    modified: int | None
+    link: bool
+
+
+class Look:
+    """One look through a location. ``bars`` counts the folders that could not be entered."""
+
+    def __init__(self, criteria: Criteria, root: Path, now: datetime, holds: Iterable[Hold]) -> None:
+        self._criteria = criteria
+        self._root = root
+        self.facts = Facts(criteria, now)
+        self._holds = self.facts.holds(holds)
+        self._by_folder = self.facts.location.unit == "folder"
+        self.bars: Counter[Bar] = Counter()
+
+    def __iter__(self) -> Iterator[Judged | Stranger]:
+        """Raises `StoreUnavailable` when the root or the location's folder is not there."""
+        with Tree(self._root, self.facts.location.path) as tree:
+            timeline = self.timeline(tree) if self.facts.needs_timeline else None
+            self.bars.clear()
+            for visit in self._walk(tree):
+                for entries in _batched(visit.entries, _FILES_AT_ONCE):
+                    sightings: list[Sighting] = []
+                    for entry in entries:
+                        seen = self._entry(tree, visit, entry, timeline)
+                        if isinstance(seen, Stranger):
+                            yield seen
+                        elif seen is not None:
+                            sightings.append(seen)
+                    decisions = decide_all(self._criteria, self.facts, self._holds, sightings)
+                    yield from map(Judged, sightings, decisions)
+
+    def one(self, path: str) -> Record | None:
+        """The record at a path; ``None`` when nothing is there. Raises `StoreUnavailable`."""
+        with Tree(self._root, self.facts.location.path) as tree:
+            folder, _, name = path.rpartition("/")
+            try:
+                status = look(tree, folder, name)
+                if status is None:
+                    return None
+                if stat.S_ISDIR(status.st_mode):
+                    if not self._is_record_folder(path):
+                        return None
+                    it = take_inventory(tree, path).found
+                else:
+                    it = found(status)
+                    if self._by_folder:
+                        it = it._replace(odd=UNRECOGNISED)
+            except Barred:
+                return None
+            timeline = self.timeline(tree) if self.facts.needs_timeline else None
+            return self.facts.record(self.facts.sight(path, it, timeline))
+
+    def timeline(self, tree: Tree) -> Timeline:
+        """The starts of all footage at the location, from the names alone. Links and special files do not count."""
+        timeline = Timeline(self.facts.readings, self.facts.now)
+        read = self.facts.layout.read
+        kind = "d" if self._by_folder else "f"
+        for visit in self._walk(tree):
+            for entry in visit.entries:
+                if entry.kind == kind:
+                    placed = read(join(visit.path, entry.name))
+                    if isinstance(placed, Placed):
+                        timeline.add(placed)
+        timeline.seal()
+        return timeline
+
+    def _walk(self, tree: Tree) -> Iterator[Visit]:
+        return tree.walk(self._is_record_folder, lambda bar: self.bars.update((bar,)))
+
+    def _is_record_folder(self, path: str) -> bool:
+        return self._by_folder and self.facts.layout.read(path) is not None
+
+    def _entry(
+        self, tree: Tree, visit: Visit, entry: Entry, timeline: Timeline | None
+    ) -> Sighting | Stranger | None:
+        path = join(visit.path, entry.name)
+        if entry.kind == "d" and not self._is_record_folder(path):
+            return None
+        try:
+            if entry.kind == "d":
+                it = take_inventory(tree, path).found
+            else:
+                status = look(tree, visit.path, entry.name)
+                if status is None:
+                    return None
+                it = found(status)
+        except Barred as barred:
+            self.bars[barred.bar] += 1
+            return None
+        seen = self.facts.sight(path, it, timeline)
+        if seen.placed is None or (self._by_folder and entry.kind == "f"):
+            return Stranger(path=path, modified=it.modified, link=entry.kind == "l")
+        return seen
+
+
+def survey(
+    look_through: Look, criteria: Criteria, write: Callable[[bytes], object], progress: Callable[[int], None]
+) -> Survey:
+    """Count everything and write a line per due record. Raises `StoreUnavailable`."""
+    result = Survey(location=criteria.location.name)
+    strangers = links = 0
+    oldest_stranger: int | None = None
+    earliest = latest = None
+    waiting: list[bytes] = []
+    for judged in look_through:
+        if isinstance(judged, Stranger):
+            links += judged.link
+            strangers += not judged.link
+            if judged.modified is not None and not judged.link:
+                oldest_stranger = min(judged.modified, oldest_stranger or judged.modified)
+            continue
+        result.population += 1
+        if result.population % _TOLD_EVERY == 0:
+            progress(result.population)
+        decision, seen = judged.decision, judged.seen
+        if not isinstance(decision, Due):
+            result.kept[decision.primary] += 1
+            continue
+        waiting.append(write_line(line_of(seen)))
+        if len(waiting) == _LINES_AT_ONCE:
+            write(b"".join(waiting))
+            waiting.clear()
+        result.due += 1
+        if decision.maximum is not None and decision.days_past_maximum(criteria.on) > 0:
+            result.past_maximum += 1
+        result.volume += seen.it.identity.size
+        if seen.start is not None and seen.end is not None:
+            result.seconds += (seen.end - seen.start).total_seconds()
+        assert seen.trigger is not None  # nothing is due without a trigger
+        earliest = seen.trigger if earliest is None or seen.trigger < earliest else earliest
+        latest = seen.trigger if latest is None or seen.trigger > latest else latest
+    if waiting:
+        write(b"".join(waiting))
+    progress(result.population)
+    result.oldest = None if earliest is None else _day(earliest, criteria)
+    result.newest = None if latest is None else _day(latest, criteria)
+    result.findings = list(
+        _findings(criteria.location.name, strangers, oldest_stranger, links, look_through.bars)
+    )
+    return result
+
+
+def line_of(seen: Sighting) -> Line:
+    """What the manifest says of a due record. Spans are footage's only: those of other files are unknown."""
+    start = None if seen.start is None else seen.start.timestamp()
+    end = None if seen.end is None else seen.end.timestamp()
+    return Line(seen.path, seen.it.identity, start, end, seen.camera)
+
+
+def _day(moment: datetime, criteria: Criteria) -> date:
+    return dates.local_day(moment, criteria.location.zone, criteria.library.zone)
+
+
+def _findings(
+    location: str, strangers: int, oldest: int | None, links: int, bars: Counter[Bar]
+) -> Sequence[Finding]:
+    findings = []
+    if strangers:
+        since = "" if oldest is None else f"; the oldest was modified on {_date_of(oldest)}"
+        findings.append(
+            Finding(
+                location=location, count=strangers, message=f"{strangers} {_files(strangers)} match no layout and are left alone{since}",
+                hint="move them away, or give them a location of their own",
+            )
+        )  # fmt: skip
+    if links:
+        findings.append(
+            Finding(
+                location=location, count=links, message=f"{links} symbolic {'link is' if links == 1 else 'links are'} not followed and left alone",
+                hint="what they lead to needs a location of its own",
+            )
+        )  # fmt: skip
+    for bar, count in sorted(bars.items()):
+        if bar is not Bar.ABSENT:
+            findings.append(
+                Finding(
+                    location=location, count=count, message=f"{count} {'folder was' if count == 1 else 'folders were'} not entered: {bar}",
+                    hint="its files were not looked at",
+                )
+            )  # fmt: skip
+    return findings
+
+
+def _files(count: int) -> str:
+    return "file" if count == 1 else "files"
+
+
+def _date_of(nanoseconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return "an impossible day"
+
+
+def _batched(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+    for at in range(0, len(entries), size):
+        yield entries[at : at + size]
