@@ -1,0 +1,65 @@
+"""Who has to do something: holds to review, to confirm or to complete, cases that wait for people. Opaque ids only.
+
+Sealed holds are left out: whoever reads a reminder is not known to be on their need-to-know list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from flows.wiring import Site, frozen
+from retention.holds import HoldState
+from storage.ledger.cases import CaseState
+
+ACTOR = "scheduler"
+NOTE = "reminder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminders:
+    """Ids of holds (``review``: its review day has come; ``confirm``: provisional beyond its time; ``complete``: a store did
+    not answer when it was placed) and of cases that wait for a person's decision (``approve``)."""
+
+    review: tuple[str, ...] = ()
+    confirm: tuple[str, ...] = ()
+    complete: tuple[str, ...] = ()
+    approve: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {field.name: len(getattr(self, field.name)) for field in fields(self)}
+
+    def __bool__(self) -> bool:
+        return any(self.counts.values())
+
+
+def reminders(site: Site) -> Reminders:
+    """What waits for a person now."""
+    now, today = site.now(), site.today()
+    site.ledger.require_ready(now)
+    holds = [hold for hold in site.ledger.holds.list() if not hold.sealed]
+    return Reminders(
+        review=tuple(hold.id for hold in holds if hold.review_on is not None and hold.review_on <= today),
+        confirm=tuple(
+            hold.id for hold in holds
+            if hold.state is HoldState.PROVISIONAL and hold.provisional_until is not None and hold.provisional_until <= now
+        ),
+        complete=tuple(hold.id for hold in holds if hold.state is HoldState.PLACING),
+        approve=_waiting_cases(site),
+    )  # fmt: skip
+
+
+def remember(site: Site, found: Reminders) -> None:
+    """Write into the ledger that people were reminded, and of what."""
+    body = {name: list(getattr(found, name)) for name in found.counts}
+    site.ledger.note(NOTE, actor=ACTOR, subject="reminders", body=body, at=site.now())
+
+
+def _waiting_cases(site: Site) -> tuple[str, ...]:
+    waiting = []
+    for case in site.ledger.cases.list(state=CaseState.STARTED):
+        text = site.ledger.cases.schedule_text(case.schedule_digest)
+        verdict = site.destroyer.clearance(case, frozen(text))
+        if verdict.missing or verdict.braked:
+            waiting.append(case.id)
+    return tuple(waiting)

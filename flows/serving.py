@@ -1,0 +1,73 @@
+"""Serve the flows: deployments with their schedules in the library's time zone, run by this process until it is ended.
+
+Without ``PREFECT_API_URL`` it starts a Prefect server of its own beside it, since Prefect's embedded one schedules nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo
+
+from flows import quiet
+from flows.server import PrefectServer
+from flows.settings import Settings
+from flows.wiring import Site
+from retention.errors import SettingsError
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.deployments.runner import RunnerDeployment
+
+SETTLE = "*/30 * * * *"
+"""Cron of the settling run: what a power cut interrupted is known within half an hour."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until interrupted. Raises `SettingsError`, `ScheduleInvalid`, `Unavailable` before anything was started."""
+    site = Site(settings)
+    zone = site.schedule.library.zone
+    site.ledger.require_ready(site.now())
+    site.close()
+    quiet.apply(settings.state_dir)
+    with ExitStack() as stack:
+        if "PREFECT_API_URL" not in os.environ:
+            server = stack.enter_context(PrefectServer(quiet.home(settings.state_dir)))
+            server.wait()
+            os.environ["PREFECT_API_URL"] = server.url
+            stack.callback(os.environ.pop, "PREFECT_API_URL", None)
+        import prefect  # noqa: PLC0415  # reads its settings when imported: only after `quiet` and the server's address
+
+        # Schedules are paused on the way out, so that a stopped service leaves no late runs behind to be caught up with.
+        prefect.serve(*deployments(settings, zone), pause_on_shutdown=True, print_starting_message=False)
+
+
+def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
+    """Every flow with its schedule; `dispose` has none: a person or the nightly run starts it. Raises `SettingsError`."""
+    from prefect.schedules import Cron, Schedule  # noqa: PLC0415  # see `serve`
+    from prefect.types.entrypoint import EntrypointType  # noqa: PLC0415
+
+    from flows.applying import apply_schedule  # noqa: PLC0415
+    from flows.disposing import dispose  # noqa: PLC0415
+    from flows.reminding import remind  # noqa: PLC0415
+    from flows.settling import settle  # noqa: PLC0415
+
+    def cron(setting: str, line: str) -> Schedule:
+        try:
+            return Cron(line, timezone=zone.key)
+        except ValueError:
+            raise SettingsError(
+                f"setting {setting}: not a cron line", 'five fields, for instance "15 2 * * *"'
+            ) from None
+
+    def deployed(flow: Flow[..., Any], name: str, schedule: Schedule | None = None) -> RunnerDeployment:
+        made = flow.to_deployment(name, schedule=schedule, entrypoint_type=EntrypointType.MODULE_PATH)
+        return cast("RunnerDeployment", made)  # a coroutine only where an event loop runs
+
+    return [
+        deployed(apply_schedule, "nightly", cron("RETENTION_NIGHTLY", settings.nightly)),
+        deployed(settle, "settle", cron("RETENTION_SETTLE", SETTLE)),
+        deployed(remind, "remind", cron("RETENTION_REMIND", settings.remind)),
+        deployed(dispose, "one-case"),
+    ]
