@@ -5,7 +5,8 @@ Matching refuses to guess: what a hold asks for and a record cannot answer ("unk
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -84,7 +85,15 @@ class Scope:
     @property
     def is_empty(self) -> bool:
         """True when nothing restricts it: such a hold is refused, since it was not thought about."""
-        fields = (self.record_types, self.stores, self.subjects, self.cameras, self.branches, self.since, self.until)
+        fields = (
+            self.record_types,
+            self.stores,
+            self.subjects,
+            self.cameras,
+            self.branches,
+            self.since,
+            self.until,
+        )
         return not any(fields)
 
     @property
@@ -97,7 +106,9 @@ class Scope:
 
     def touches(self, record_type: str, store: str) -> bool:
         """Whether any record of that type in that store can match at all."""
-        return (not self.record_types or record_type in self.record_types) and (not self.stores or store in self.stores)
+        return (not self.record_types or record_type in self.record_types) and (
+            not self.stores or store in self.stores
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +122,25 @@ class Hold:
     continuing: bool = True
     epoch: int = 0
     """Hold epoch at which it was placed or last widened: approvals given before it are void for what it touches."""
+
+
+def merged(holds: Iterable[Hold]) -> tuple[Hold, ...]:
+    """Fewer holds that keep exactly the same records, for a store that asks about all of them in one statement.
+
+    Holds that keep and differ in their subjects alone become one with all these subjects. Sealed ones stay apart from the
+    others. The result says nothing about which hold keeps a record: ids and epochs are those of one of the merged.
+    """
+    groups: dict[tuple[bool, bool, Scope], Hold] = {}
+    for hold in holds:
+        if not hold.state.keeps:
+            continue
+        subjects = hold.scope.subjects
+        rest = (hold.sealed, bool(subjects), replace(hold.scope, subjects=frozenset()))
+        known = groups.get(rest)
+        if known is None:
+            groups[rest] = hold
+        elif subjects:
+            groups[rest] = replace(
+                known, scope=replace(known.scope, subjects=known.scope.subjects | subjects)
+            )
+    return tuple(groups.values())

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ from retention.loader import load
 from retention.outcomes import CODES, Fate, Outcome, Presence
 from retention.schedule import Schedule
 from storage.certifying import Certifier
-from storage.contract import Batch, Pace, Store, Stores
+from storage.contract import Batch, Pace, Staged, Store, Stores
 from storage.ledger.batches import CHOSEN, ELSEWHERE, Intent, Range
 from storage.ledger.cases import Case, CaseState, Lease, Part
 from storage.ledger.certificates import Certificate
@@ -210,8 +210,12 @@ class Destroyer:
             )
         self._spool.verify(case)
         record_type = schedule.record_type(case.record_type)
-        asked = {part.number: criteria_for(schedule, record_type, part.location, case.on) for part in case.parts}
-        return _Work(case=case, schedule=schedule, lease=lease, key=self._spool.evidence_key(case.id), asked=asked)
+        asked = {
+            part.number: criteria_for(schedule, record_type, part.location, case.on) for part in case.parts
+        }
+        return _Work(
+            case=case, schedule=schedule, lease=lease, key=self._spool.evidence_key(case.id), asked=asked
+        )
 
     def _carry_out(self, work: _Work, verdict: Clearance, progress: Progress) -> Disposal:
         case = work.case
@@ -240,12 +244,17 @@ class Destroyer:
                 slicer = Slicer(part, manifest, state)
                 while (piece := slicer.take(1)) is not None:
                     self._halt_if_told()
-                    codes = self._batch(work, part, piece)
+                    codes, _ = self._batch(work, part, piece)
                     done.add(len(piece.lines))
                     if CODES[Outcome.DESTROYED] in codes:
                         return True
-                    if FAILURES & set(codes):
+                    if CODES[Outcome.NOT_DESTROYED] in codes:
                         return False
+                    if CODES[Outcome.UNKNOWN] in codes:
+                        raise StoreUnavailable(
+                            "nobody can say whether the canary record was destroyed",
+                            "look at the store, then run again",
+                        )
         return True
 
     def _fail(self, work: _Work) -> Disposal:
@@ -291,7 +300,7 @@ class Destroyer:
             if piece is None:
                 return
             began = time.monotonic()
-            codes = self._batch(shift.work, shift.part, piece)
+            codes, at_store = self._batch(shift.work, shift.part, piece)
             shift.done.add(len(piece.lines))
             if len(piece.lines) > 1 and not set(codes) - FAILURES - {ELSEWHERE}:
                 raise StoreUnavailable(
@@ -299,11 +308,11 @@ class Destroyer:
                     "look at the store, then run again",
                 )
             took = time.monotonic() - began
-            size = _next_size(size, len(piece.lines), took, pace)
+            size = _next_size(size, len(piece.lines), at_store, pace)
             if pace.rest:
                 shift.stop.wait(took * pace.rest)
 
-    def _batch(self, work: _Work, part: Part, piece: Slice) -> str:
+    def _batch(self, work: _Work, part: Part, piece: Slice) -> tuple[str, float]:
         """One batch, tried again while the store is busy before anything was certain. See `_attempt`."""
         for attempt in range(STAGE_TRIES):
             try:
@@ -314,40 +323,51 @@ class Destroyer:
                 time.sleep(0.1 * 2**attempt)
         raise AssertionError("unreachable")
 
-    def _attempt(self, work: _Work, part: Part, piece: Slice) -> str:
-        """Steps 4 to 9. Returns the outcome letters over the whole range (``.`` for lines that are not part of the batch)."""
+    def _attempt(self, work: _Work, part: Part, piece: Slice) -> tuple[str, float]:
+        """Steps 4 to 9. Returns the outcome letters over the whole range (``.`` for lines that are not part of the batch), and
+        the seconds the store took for steps 5, 7 and 8. The pace follows these: what the ledger and the gate take does not shrink
+        with the batch, and would make batches shrink until they did nothing else."""
         store = store_of(self._stores, part.store)
         self._wait_while_placing()
         with ExitStack() as gate:
             try:
                 batch = gate.enter_context(store.batch(work.criteria(part)))  # 4.
                 view = self._ledger.holds.in_force()
+                began = time.monotonic()
                 staged = batch.stage(piece.lines, view.touching(work.case.record_type, part.store))  # 5.
             except StoreUnavailable as error:
                 raise _NothingDone(error) from None
+            staging = time.monotonic() - began
             letters = staged_letters(piece, staged)
             intent_id = self._ledger.batches.intend(  # 6.
                 work.case, piece.where, staged=letters, witness=staged.witness, epoch=view.epoch, lease=work.lease,
                 actor=self._actor, at=self._now(),
             )  # fmt: skip
-            codes = outcome_letters(letters, self._destroy_and_read_back(batch, staged.chosen))  # 7. 8.
+            began = time.monotonic()
+            seen = self._destroy_and_read_back(batch, staged)  # 7. 8.
+            at_store = staging + time.monotonic() - began
+            codes = outcome_letters(letters, seen)
             lines = dict(zip(piece.picks, piece.lines, strict=True))
             self._conclude(work, piece.where, lines, intent_id=intent_id, codes=codes, settled=False)  # 9.
-        return codes
+        return codes, at_store
 
     @staticmethod
-    def _destroy_and_read_back(batch: Batch, chosen: Sequence[int]) -> list[str]:
-        if not chosen:
+    def _destroy_and_read_back(batch: Batch, staged: Staged) -> list[str]:
+        if not staged.chosen:
             return []
         batch.destroy()  # 7.
         seen = batch.read_back()  # 8.
-        if len(seen) != len(chosen):
+        if len(seen) != len(staged.chosen):
             raise StoreUnavailable(
                 "the store read back another number of items than it destroyed", "report this: it is a fault"
             )
-        if set(seen) == {Presence.UNREADABLE}:
-            # Nobody knows yet: the intent stays open, and the next run settles it by reading back again.
-            raise StoreUnavailable("the store could not be read back after a batch", "run again when it answers")
+        if staged.witness and set(seen) == {Presence.UNREADABLE}:
+            # Nobody knows yet: the intent stays open, and the next run settles it by asking for the transaction's fate and
+            # reading back again. A store without transactions has no fate to ask for: what it doubts now would pass for
+            # destroyed then, even a file that somebody moved away.
+            raise StoreUnavailable(
+                "the store could not be read back after a batch", "run again when it answers"
+            )
         return [seen_letter(presence) for presence in seen]
 
     def _conclude(

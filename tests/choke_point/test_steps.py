@@ -94,9 +94,7 @@ def test_step_2_an_approval_is_void_after_a_new_hold(
     bench.close()
 
 
-def test_step_2_cools_off_before_anything_goes(
-    build: Build, factory: HarnessFactory, tmp_path: Path
-) -> None:
+def test_step_2_cools_off_before_anything_goes(build: Build, factory: HarnessFactory, tmp_path: Path) -> None:
     seeds = many(factory.supports, 3)
     harness = build(seeds)
     bench = Workbench.around(tmp_path / "site", harness, cooling_off=Period(days=3))

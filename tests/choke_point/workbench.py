@@ -88,9 +88,7 @@ class Workbench:
             now=self.clock,
             read_schedule=lambda _text: self.schedule,
         )
-        self.holding = Holding(
-            ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.clock
-        )
+        self.holding = Holding(ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.clock)
 
     @classmethod
     def around(

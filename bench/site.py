@@ -1,0 +1,140 @@
+"""A site of the product for one round: settings, schedule, ledger, holds; and one run of it as `retention run --execute` does it.
+
+Nothing is left out to be faster: the ledger is on SQLite with its own durability, the canary goes first, holds are in force, and
+a round whose certificate does not verify completely is an error, not a number.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from flows import running
+from flows.settings import Settings, StoreSettings
+from flows.wiring import Site
+from retention.holds import Matter, MatterKind, Scope
+from retention.outcomes import Outcome
+from retention.records import Personal
+from retention.signing import generate
+from retention.verify import verify
+from storage.holding import Signatory
+from storage.ledger.people import Person, Role
+
+LIBRARY = """\
+version = "bench"
+
+[library]
+organization = "Cedar Valley Library District"
+custodian = "Library Director"
+time-zone = "America/Denver"
+fiscal-year-start = "07-01"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One run: items destroyed and withheld, seconds to plan, and seconds from the plan to the signed certificate."""
+
+    destroyed: int
+    kept_by_holds: int
+    planning: float
+    destroying: float
+
+    @property
+    def seconds(self) -> float:
+        return self.planning + self.destroying
+
+    @property
+    def rate(self) -> float:
+        """Items destroyed per second of the whole run, planning and certificate included."""
+        return self.destroyed / self.seconds
+
+
+@contextmanager
+def site(folder: Path, schedule: str, stores: Mapping[str, StoreSettings]) -> Iterator[Site]:
+    """A new site whose state lies in ``folder``."""
+    folder.mkdir(parents=True)
+    policies = folder / "policies.toml"
+    policies.write_text(LIBRARY + schedule, encoding="utf-8")
+    made = Site(Settings(_env_file=None, policies=policies, state_dir=folder / "state", stores=dict(stores)))
+    try:
+        made.set_up()
+        yield made
+    finally:
+        made.close()
+
+
+class _Watch:
+    """Notes when planning ended. Progress is asked for and thrown away, as a terminal would draw it."""
+
+    def __init__(self) -> None:
+        self.planned_at = 0.0
+
+    def surveying(self, record_type: str, location: str, looked_at: int) -> None:
+        self.planned_at = time.monotonic()
+
+    def destroying(self, case: str, done: int, items: int) -> None:
+        return None
+
+
+def carry_out(site: Site) -> Round:
+    """Run the schedule for real and verify every certificate it made."""
+    watch, began = _Watch(), time.monotonic()
+    run = running.run(site, execute=True, watcher=watch)
+    ended = time.monotonic()
+    destroyed = kept = 0
+    for result in run.results:
+        if result.error is not None:
+            raise result.error
+        if result.disposal is None or result.disposal.certificate is None or result.plan is None:
+            waiting = "" if result.disposal is None else result.disposal.waiting or result.disposal.failed
+            raise AssertionError(f"{result.record_type} destroyed nothing: {waiting}")
+        destroyed += result.disposal.counts[Outcome.DESTROYED]
+        kept += sum(count for reason, count in result.plan.kept.items() if reason.value == "held")
+        _verified(site, site.certifier.path(result.disposal.certificate))
+    return Round(
+        destroyed=destroyed,
+        kept_by_holds=kept,
+        planning=watch.planned_at - began,
+        destroying=ended - watch.planned_at,
+    )
+
+
+def _verified(site: Site, path: Path) -> None:
+    key = site.signing_key
+    with path.with_name(path.name.replace(".dsse.json", ".leaves")).open("rb") as leaves:
+        report = verify(path.read_bytes(), keys={key.keyid: key.public}, leaves=leaves)
+    if not report.complete:
+        raise AssertionError(report.verdict)
+
+
+def place_holds(site: Site, scopes: Iterable[Scope]) -> int:
+    """Place holds as a custodian does, barriers included. Returns how many."""
+    key = generate("custodian")
+    person = Person(
+        name="custodian", full_name="A Custodian", title="Library Director", role=Role.CUSTODIAN, public_key=key.public.text,
+        added_at=site.now(),
+    )  # fmt: skip
+    site.ledger.people.add(person, actor="bench")
+    placed = 0
+    for placed, scope in enumerate(scopes, start=1):
+        matter = Matter(number=f"M-{placed}", kind=MatterKind.SUBPOENA, issuing_authority="District Court")
+        site.holding.place(scope, matter, Signatory(person=person, key=key))
+    return placed
+
+
+def on_subjects(subjects: Iterable[int], per_hold: int = 2) -> Iterator[Scope]:
+    """Holds on patrons, a few each."""
+    waiting = [str(subject) for subject in subjects]
+    for start in range(0, len(waiting), per_hold):
+        yield Scope(subjects=frozenset(Personal(subject) for subject in waiting[start : start + per_hold]))
+
+
+def on_times(branches: Iterable[str], since: datetime) -> Iterator[Scope]:
+    """Holds on a branch and one day: asked of every row, and covering nothing that is due."""
+    for branch in branches:
+        yield Scope(branches=frozenset({branch}), since=since, until=since + timedelta(days=1))

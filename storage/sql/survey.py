@@ -1,0 +1,158 @@
+"""Count a location by decision and write the keys of what is due: in the database, in one snapshot, in memory that does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from retention import dates
+from retention.decide import CANNOT_DECIDE, KeepReason
+from retention.errors import StoreUnavailable
+from retention.holds import Hold
+from retention.schedule import TableLocation
+from storage.contract import Survey
+from storage.sql.comparing import surely
+from storage.sql.keys import read_lines, write_lines
+from storage.sql.kinds import Kind
+from storage.sql.plan import Plan
+from storage.sql.predicate import DUE, Question
+
+Write = Callable[[bytes], object]
+STRETCH = 100_000
+"""Keys listed at a time."""
+AFTER = "after_key"
+
+
+def survey(plan: Plan, holds: Sequence[Hold], write: Write, progress: Callable[[int], None]) -> Survey:
+    """Count and write. Both see the same moment."""
+    question = plan.question
+    with plan.engine.snapshot() as connection:
+        found = count(question, connection, holds)
+        looked_at = found.kept.total()
+        progress(looked_at)
+        plan.engine.walk_by_key(connection)
+        for lines, many in _due_lines(question, connection, holds):
+            write(lines)
+            found.due += many
+            progress(looked_at + found.due)
+    if found.due + looked_at != found.population:
+        raise StoreUnavailable(
+            f"location {found.location}: counting and listing found different numbers of records",
+            "survey again",
+        )
+    return found
+
+
+def _due_lines(
+    question: Question, connection: sa.Connection, holds: Sequence[Hold]
+) -> Iterator[tuple[bytes, int]]:
+    """Manifest lines in key order, with how many there are."""
+    key = question.key
+    chosen = (
+        sa.select(key.at.label("key"))
+        .select_from(question.table)
+        .where(*question.due(holds))
+        .order_by(key.at)
+    )
+    stretch = chosen.limit(STRETCH)
+    joined = question.values.joined(stretch.subquery("s").c.key, key.kind)
+    if joined is None:
+        yield from _fetched(connection, chosen, key.kind)
+        return
+    after = stretch.where(key.at > sa.bindparam(AFTER, type_=question.values.key_type(key.kind)))
+    first, next_ = (_joining(question, one.subquery("stretch")) for one in (stretch, after))
+    text, many = connection.execute(first).one()
+    while many:
+        lines = str(text).encode()
+        if lines.count(b"\n") != many - 1:
+            raise StoreUnavailable("the database cut a list of keys short", "see max_allowed_packet")
+        yield lines + b"\n", int(many)
+        if many < STRETCH:
+            return
+        last = read_lines([lines[lines.rfind(b"\n") + 1 :]], key.kind)
+        text, many = connection.execute(next_, {AFTER: last[0]}).one()
+
+
+def _joining(question: Question, stretch: sa.FromClause) -> sa.Select[Any]:
+    joined = question.values.joined(stretch.c.key, question.key.kind)
+    assert joined is not None
+    return sa.select(joined, sa.func.count()).select_from(stretch)
+
+
+def _fetched(connection: sa.Connection, chosen: sa.Select[Any], kind: Kind) -> Iterator[tuple[bytes, int]]:
+    with connection.execute(chosen, execution_options={"yield_per": STRETCH}) as result:
+        for keys in result.scalars().partitions():
+            yield write_lines(keys, kind), len(keys)
+
+
+def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) -> Survey:
+    """Everything at the location by primary reason. ``due`` is left to the writing."""
+    values = question.values
+    late = sa.case((surely(question.past_maximum), sa.literal_column("1")), else_=sa.literal_column("0"))
+    each = (
+        sa.select(
+            question.reason(holds).label("reason"),
+            values.form(question.trigger).label("form"),
+            values.rank(question.trigger).label("moment"),
+            late.label("late"),
+        )
+        .select_from(question.table)
+        .subquery("each_row")
+    )
+    # Of the due ones alone: what is kept may hold times that Python cannot carry.
+    moment = sa.case((each.c.reason == sa.literal_column(f"'{DUE}'"), each.c.moment), else_=sa.null())
+    counted = sa.select(
+        each.c.reason,
+        each.c.form,
+        sa.func.count(),
+        sa.func.min(moment),
+        sa.func.max(moment),
+        sa.func.sum(each.c.late),
+    ).group_by(each.c.reason, each.c.form)
+    found = Survey(location=question.location.name)
+    for reason, form, many, oldest, newest, past in connection.execute(counted).all():
+        found.population += int(many)
+        if reason != DUE:
+            found.kept[KeepReason(reason)] += int(many)
+            continue
+        found.past_maximum += int(past)
+        days = [_day(question, form, raw) for raw in (oldest, newest)]
+        found.oldest = min(day for day in (found.oldest, *days) if day is not None)
+        found.newest = max(day for day in (found.newest, *days) if day is not None)
+    return found
+
+
+def _day(question: Question, form: Any, raw: Any) -> date:
+    moment = question.values.ranked(question.trigger.kind, form, raw)
+    return dates.local_day(moment, question.location.zone, question.criteria.library.zone)
+
+
+def cannot_decide(
+    plan: Plan, connection: sa.Connection, holds: Sequence[Hold], limit: int
+) -> Iterator[tuple[str, KeepReason, str]]:
+    """Up to ``limit`` rows that nobody can decide on, in key order."""
+    question = plan.question
+    each = (
+        sa.select(question.values.shown(question.key).label("key"), question.reason(holds).label("reason"))
+        .select_from(question.table)
+        .order_by(question.key.at)
+        .subquery("each_row")
+    )
+    words = [reason.value for reason in KeepReason if reason in CANNOT_DECIDE]
+    listed = sa.select(each.c.key, each.c.reason).where(each.c.reason.in_(words)).limit(limit)
+    for key, word in connection.execute(listed).all():
+        reason = KeepReason(word)
+        yield str(key), reason, _detail(question.location, reason)
+
+
+def _detail(location: TableLocation, reason: KeepReason) -> str:
+    if reason is KeepReason.NO_TRIGGER:
+        return f"column {location.trigger} is empty or no date"
+    if reason is KeepReason.UNDECIDABLE:
+        return f"column {location.key} holds no key"
+    if reason is KeepReason.UNCLEAR:
+        return "a column that a condition asks for is empty or of another kind"
+    return "no rule of the record type applies"

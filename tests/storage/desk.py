@@ -1,0 +1,219 @@
+"""Everything a clerk needs to write a ledger by hand: people, cases, batches, holds; and a way in behind the ledger's back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import NullPool
+
+from retention.holds import HoldState, Matter, MatterKind, Scope
+from retention.records import Personal
+from retention.schedule import ApprovalKind
+from retention.signing import generate
+from storage.holding import Signatory
+from storage.ledger.batches import Range
+from storage.ledger.cases import Case, CaseState, Lease, Part, new_case_id
+from storage.ledger.certificates import Certificate
+from storage.ledger.holds import HoldAction, HoldFile
+from storage.ledger.ledger import Ledger
+from storage.ledger.people import Person, Role, SignedDecision
+
+NOW = datetime(2025, 6, 2, 15, 0, tzinfo=UTC)
+SEALING_KEY = b"k" * 32
+LEAF = b"l" * 32
+SUBJECT, OFFICER, BADGE = "zqcanary-patron-7305511", "zqcanary-officer-dubois", "zqcanary-badge-991"
+MATTER = Matter(
+    number="2025-17",
+    kind=MatterKind.SUBPOENA,
+    issuing_authority="District Court",
+    officer=OFFICER,
+    officer_badge=BADGE,
+)
+
+
+class Clock:
+    """A clock that stands still until told; every look is a millisecond."""
+
+    def __init__(self, at: datetime = NOW) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        self.at += timedelta(milliseconds=1)
+        return self.at
+
+
+@contextmanager
+def behind_its_back(url: str) -> Iterator[Connection]:
+    """A connection as somebody with the database's password has it: no part of the product in between. Commits."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        yield connection
+
+
+def without_triggers(connection: Connection) -> None:
+    """What an attacker who owns the database does first."""
+    if connection.dialect.name == "sqlite":
+        named = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for name in named.scalars().all():
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+    else:
+        connection.exec_driver_sql("ALTER TABLE event DISABLE TRIGGER USER")
+        connection.exec_driver_sql("ALTER TABLE hold DISABLE TRIGGER USER")
+
+
+def person(ledger: Ledger, name: str, role: Role = Role.CUSTODIAN, at: datetime = NOW) -> Signatory:
+    key = generate(name)
+    added = Person(
+        name=name,
+        full_name=name.title(),
+        title="Custodian",
+        role=role,
+        public_key=key.public.text,
+        added_at=at,
+    )
+    ledger.people.add(added, actor="test")
+    return Signatory(person=added, key=key)
+
+
+def part(items: int, *, number: int = 0, first: int = 0, content: bytes = b"") -> Part:
+    return Part(
+        number=number,
+        location=f"shelf-{number}",
+        store="simulator",
+        items=items,
+        first_ordinal=first,
+        length=len(content),
+        digest=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def opened(ledger: Ledger, *, items: int = 3, parts: tuple[Part, ...] = (), at: datetime = NOW) -> Case:
+    """A case in the ledger, without a spool."""
+    return ledger.cases.open(
+        id=new_case_id(at),
+        record_type="loans",
+        on=date(2025, 6, 2),
+        schedule=("5c" * 32, "1", "# frozen"),
+        manifest_digest="d1" * 32,
+        parts=parts or (part(items),),
+        approval_kind=ApprovalKind.STANDING,
+        survey={"shelf-0": {"due": items, "past_maximum": 0, "oldest": None, "newest": None, "volume": 0, "seconds": 0}},
+        brakes={},
+        actor="test",
+        epoch=0,
+        at=at,
+    )  # fmt: skip
+
+
+def begun(ledger: Ledger, *, items: int = 3, at: datetime = NOW) -> tuple[Case, Lease]:
+    """A case that is being destroyed, and the lease to go on."""
+    case = opened(ledger, items=items, at=at)
+    lease = ledger.cases.acquire(case.record_type, at=at)
+    ledger.cases.begin_destroying(case, cleared_by=(), actor="test", at=at)
+    return ledger.cases.get(case.id), lease
+
+
+def intended(
+    ledger: Ledger,
+    case: Case,
+    lease: Lease,
+    *,
+    staged: str = "CCC",
+    where: Range | None = None,
+    at: datetime = NOW,
+) -> int:
+    return ledger.batches.intend(
+        case,
+        where or Range(part=0, offset=0, first=0, items=len(staged)),
+        staged=staged,
+        witness="7",
+        epoch=0,
+        lease=lease,
+        actor="test",
+        at=at,
+    )  # fmt: skip
+
+
+def concluded(
+    ledger: Ledger, case: Case, lease: Lease, intent: int, *, codes: str = "DDD", at: datetime = NOW
+) -> None:
+    final = sum(codes.count(letter) for letter in "DAWNU")
+    ledger.batches.conclude(
+        case, intent, codes=codes, leaves=LEAF * final, settled=False, lease=lease, actor="test", at=at
+    )
+
+
+def certificate(
+    case: Case, number: int = 1, *, state: str = "provisional", at: datetime = NOW
+) -> Certificate:
+    return Certificate(
+        id=f"{case.id}-{number}",
+        case_id=case.id,
+        state=state,
+        envelope=b"{}",
+        leaves_digest="0" * 64,
+        final_from=None,
+        at=at,
+    )
+
+
+def act(by: Signatory, action: str = "place", at: datetime = NOW) -> HoldAction:
+    return HoldAction(
+        action=action,
+        person=by.person.name,
+        document_digest=None,
+        statement={"action": action, "at": at.isoformat()},
+        signature=by.key.sign(f"{action} {at}".encode()).hex(),
+        epoch=0,
+        at=at,
+    )
+
+
+def written_hold(
+    ledger: Ledger, by: Signatory, id: str = "H1", scope: Scope | None = None, at: datetime = NOW
+) -> HoldFile:
+    """A hold as *placing*."""
+    return ledger.holds.add(
+        HoldFile(
+            id=id,
+            state=HoldState.PLACING,
+            scope=scope or Scope(subjects=frozenset({Personal(SUBJECT)})),
+            matter=MATTER,
+            sealed=True,
+            continuing=True,
+            placed_by=by.person.name,
+            placed_at=at,
+            review_every_days=90,
+            provisional_until=at + timedelta(days=14),
+            review_on=date(2025, 9, 1),
+        ),
+        act(by, at=at),
+    )
+
+
+def filled(ledger: Ledger) -> Case:
+    """At least one row in every table. Returns the closed case."""
+    director = person(ledger, "director")
+    written_hold(ledger, director)
+    case, lease = begun(ledger)
+    ledger.people.sign_off(
+        SignedDecision(
+            case_id=case.id,
+            person="director",
+            decision="approve",
+            statement={"case": case.id},
+            signature="c2ln",
+            epoch=1,
+            at=NOW,
+        )
+    )
+    concluded(ledger, case, lease, intended(ledger, case, lease))
+    ledger.certificates.issue(certificate(case), actor="test", closing={"counts": {}})
+    ledger.cases.halt(True, reason="drill", actor="test", at=NOW)
+    closed = ledger.cases.get(case.id)
+    assert closed.state is CaseState.CLOSED
+    return closed

@@ -1,0 +1,1 @@
+"""Tests of the SQL store, on real SQLite, PostgreSQL and MariaDB."""
