@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from retention import fields
 from retention.condition import Condition, Or
+from retention.layout import Layout, compile_layout
 from retention.problems import did_you_mean, quote
 from retention.reading import Table
 from retention.schedule import (
@@ -100,6 +101,9 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
             settle=table.optional("settle", fields.seconds, 0.0) or 0.0,
             camera_branches=table.optional("camera-branches", fields.by_name, {}) or {},
         )
+        wrong = _layout_problem(layout, trigger_kind) if layout else None
+        if wrong is not None:
+            table.problem("P033", wrong, "see the fields and presets in docs/stores-files.md", "template")
         table.close(_FOR_TABLES)
         return tree
     own = table.required("table", fields.table_name, "")
@@ -141,7 +145,8 @@ def _footage_length(table: Table, layout: str) -> float:
             'the longest segment, "PT60S"',
             "max-length",
         )
-    if layout and "{camera}" not in layout:
+    compiled = _compiled(layout)
+    if compiled is not None and not compiled.names_camera:
         table.problem(
             "P032",
             "the layout does not say which camera: {camera} is missing",
@@ -149,6 +154,24 @@ def _footage_length(table: Table, layout: str) -> float:
             "template",
         )
     return length
+
+
+def _compiled(layout: str) -> Layout | None:
+    try:
+        return compile_layout(layout)
+    except ValueError:
+        return None
+
+
+def _layout_problem(layout: str, trigger_kind: TriggerKind) -> str | None:
+    """What is wrong with a layout, in one sentence."""
+    try:
+        compiled = compile_layout(layout)
+    except ValueError as error:
+        return str(error)
+    if trigger_kind is TriggerKind.NAME and not compiled.names_time:
+        return "the trigger is read from the name, and the layout names no time"
+    return None
 
 
 def _relation(table: Table) -> Relation:

@@ -54,7 +54,7 @@ def stored(database: Path) -> bytes:
 def artifacts(database: Path, key: str) -> str:
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         return "".join(
-            row[0] for row in connection.execute("select data from artifact where key = ?", (key,))
+            str(row[0]) for row in connection.execute("select data from artifact where key = ?", (key,))
         )
 
 

@@ -137,7 +137,7 @@ def test_a_view_is_refused(database: Database) -> None:
 
 def test_what_cannot_be_anonymized_is_refused(database: Database) -> None:
     build(database)
-    anonymize = {"disposition": Disposition.ANONYMIZE, "dependents": ()}
+    anonymize: dict[str, Any] = {"disposition": Disposition.ANONYMIZE, "dependents": ()}
     database.run(
         "CREATE TABLE member (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL, returned TIMESTAMP NULL)"
     )
