@@ -191,14 +191,16 @@ class Mariadb(MarkedEngine):
         fence = self.fence
         passing = sa.update(fence).where(fence.c.id == 1).values(epoch=fence.c.epoch + 1)
         with self.pool.connect() as connection:
-            wait = f"SET SESSION innodb_lock_wait_timeout = {max(1, math.ceil(timeout))}"
-            connection.exec_driver_sql(wait)
+            waiting = "SET SESSION innodb_lock_wait_timeout = {}".format
             try:
+                connection.exec_driver_sql(waiting(max(1, math.ceil(timeout))))
                 changed = connection.execute(passing).rowcount
                 connection.commit()
-            finally:
+                connection.exec_driver_sql(waiting(LOCK_SECONDS))
+            except BaseException:
                 # Not for the next user of this connection: a batch must not wait as long as a barrier may.
                 connection.invalidate()
+                raise
         if changed != 1:
             raise StoreRefused(_NO_FENCE, "see docs/stores-databases.md")
 

@@ -102,24 +102,25 @@ def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) 
         .select_from(question.table)
         .subquery("each_row")
     )
-    # Of the due ones alone: what is kept may hold times that Python cannot carry.
-    moment = sa.case((each.c.reason == sa.literal_column(f"'{DUE}'"), each.c.moment), else_=sa.null())
+    is_due = each.c.reason == sa.literal_column(f"'{DUE}'")
+    oldest, newest = sa.func.min(each.c.moment), sa.func.max(each.c.moment)
+    # Shown for the due ones alone: what is kept may hold times that Python cannot carry. Asked of each group, not of each row.
     counted = sa.select(
         each.c.reason,
         each.c.form,
         sa.func.count(),
-        sa.func.min(moment),
-        sa.func.max(moment),
+        sa.case((is_due, oldest), else_=sa.null()),
+        sa.case((is_due, newest), else_=sa.null()),
         sa.func.sum(each.c.late),
     ).group_by(each.c.reason, each.c.form)
     found = Survey(location=question.location.name)
-    for reason, form, many, oldest, newest, past in connection.execute(counted).all():
+    for reason, form, many, first, last, past in connection.execute(counted).all():
         found.population += int(many)
         if reason != DUE:
             found.kept[KeepReason(reason)] += int(many)
             continue
         found.past_maximum += int(past)
-        days = [_day(question, form, raw) for raw in (oldest, newest)]
+        days = [_day(question, form, raw) for raw in (first, last)]
         found.oldest = min(day for day in (found.oldest, *days) if day is not None)
         found.newest = max(day for day in (found.newest, *days) if day is not None)
     return found
