@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
@@ -53,15 +54,18 @@ class Engine:
         self.url = url
         self.prefix = prefix
         self._made: sa.Engine | None = None
+        self._making = threading.Lock()
         self._prepared = False
 
     @property
     def pool(self) -> sa.Engine:
         """The connections. No parameter and no row gets into an error of theirs."""
-        if self._made is None:
-            self._made = self.make()
-            sa.event.listen(self._made, "connect", self.connected)
-        return self._made
+        with self._making:
+            if self._made is None:
+                made = self.make()
+                sa.event.listen(made, "connect", self.connected)
+                self._made = made
+            return self._made
 
     def make(self) -> sa.Engine:
         raise NotImplementedError
@@ -71,7 +75,8 @@ class Engine:
         raise NotImplementedError
 
     def close(self) -> None:
-        made, self._made = self._made, None
+        with self._making:
+            made, self._made = self._made, None
         if made is not None:
             made.dispose()
 

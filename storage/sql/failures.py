@@ -6,6 +6,7 @@ package: what goes on is a cause from a short list, the store's name and a hint.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -83,7 +84,15 @@ def unavailable(store: str, doing: str, error: Exception) -> StoreUnavailable:
     return kind(f"store {store}: {doing}: {found}", _HINTS[found])
 
 
-CAUGHT = (sa.exc.SQLAlchemyError, psycopg.Error, pymysql.Error, UnicodeError, OverflowError, OSError)
+CAUGHT = (
+    sa.exc.SQLAlchemyError,
+    psycopg.Error,
+    pymysql.Error,
+    sqlite3.Error,
+    UnicodeError,
+    OverflowError,
+    OSError,
+)
 """Drivers also raise plain errors for values that they cannot carry; those quote the value."""
 
 

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from storage.contract import Pace
 from storage.sql import catalog_sqlite
 from storage.sql.engine import LOCK_SECONDS, MarkedEngine
+from storage.sql.failures import StoreRefused
 from storage.sql.kinds import ForeignKey, Shape
 from storage.sql.sqlite_values import SqliteComparing
 
@@ -33,6 +34,8 @@ class Sqlite(MarkedEngine):
     pace: ClassVar[Pace] = Pace(workers=1, first=5_000, most=50_000, seconds=1.0)
 
     def make(self) -> sa.Engine:
+        if sqlite3.sqlite_version_info < (3, 35):
+            raise StoreRefused("this Python's SQLite is older than 3.35", "use a newer Python")
         return sa.create_engine(
             "sqlite://", creator=self._open, hide_parameters=True, poolclass=sa.pool.QueuePool
         )
