@@ -30,6 +30,7 @@ from sqlalchemy import (
     insert,
     text,
 )
+from sqlalchemy.pool import NullPool
 
 from flows.settings import Settings, StoreSettings
 from flows.wiring import Site
@@ -258,7 +259,7 @@ def build(
     """Make the site with its ledger and two custodians."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "policies.toml").write_text(POLICIES, encoding="utf-8")
-    engine = create_engine(url)
+    engine = create_engine(url, poolclass=NullPool)
     metadata.create_all(engine)
     with engine.begin() as connection:
         for block in _blocks(range(1, loans + 1)):
