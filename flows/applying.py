@@ -80,10 +80,12 @@ class Applied:
 )
 @at_the_door
 def prepare() -> Prepared:
-    """End grace periods that are over, then settle interrupted batches: before anything new."""
+    """End grace periods that are over, push the holds down, then settle interrupted batches: before anything new."""
     with site() as opened:
-        released, settled = running.prepare(opened)
-        return Prepared(settled=tuple(settled), released=tuple(released))
+        released, unpreserved, settled = running.prepare(opened)
+        return Prepared(
+            settled=tuple(settled), released=tuple(released), unpreserved=tuple(map(str, unpreserved))
+        )
 
 
 @task(
@@ -133,11 +135,11 @@ def apply_schedule(on: Day | None = None, record_types: list[RecordTypeId] | Non
     applied = Applied(on=day, prepared=prepared, lines=tuple(lines), finalised=finalised)
     create_markdown_artifact(summary(applied), key=SUMMARY, description=f"the schedule applied on {day}")
     troubled = [line.record_type for line in lines if line.troubled]
-    if troubled or error:
+    if troubled or error or prepared.unpreserved:
         what = (
             f"{len(troubled)} of {len(lines)} record types had trouble: {', '.join(troubled)}"
             if troubled
-            else error
+            else error or "; ".join(prepared.unpreserved)
         )
         raise StepFailed(what, "the summary artifact and: retention case list")
     return applied
@@ -182,6 +184,10 @@ def summary(applied: Applied) -> str:
     notes = [
         f"Interrupted cases settled first: {len(applied.prepared.settled)}.",
         f"Holds whose grace period ended: {len(applied.prepared.released)}.",
+        *(
+            f"Not pushed down into every store, and kept all the same: {trouble}."
+            for trouble in applied.prepared.unpreserved
+        ),
         f"Certificates made final: {len(applied.finalised)}.",
     ]
     return "\n".join(

@@ -58,6 +58,8 @@ class Run:
     execute: bool
     settled: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
+    unpreserved: list[RetentionError] = field(default_factory=list)
+    """Stores into which the holds could not be pushed down. What they would have kept is kept all the same, by step 5."""
     finalised: list[Certificate] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
 
@@ -93,7 +95,7 @@ def run(
     site.ledger.require_ready(site.now())
     outcome = Run(on=day, execute=execute)
     if execute:
-        outcome.released, outcome.settled = prepare(site)
+        outcome.released, outcome.unpreserved, outcome.settled = prepare(site)
     for record_type in chosen_types(site, record_types):
         if stop():
             break
@@ -117,10 +119,13 @@ def chosen_day(site: Site, on: date | None, *, execute: bool) -> date:
     return on or today
 
 
-def prepare(site: Site) -> tuple[list[str], list[str]]:
-    """What precedes anything new: end grace periods, settle interrupted batches. Returns the holds and cases concerned."""
+def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
+    """What precedes anything new: end grace periods, push the holds down, settle interrupted batches.
+
+    Returns the holds released, the stores that could not be pushed into, and the cases settled.
+    """
     site.ledger.require_ready(site.now())
-    return site.holding.end_grace(actor=ACTOR), settle(site)
+    return site.holding.end_grace(actor=ACTOR), site.holding.preserve(), settle(site)
 
 
 def begin(

@@ -13,10 +13,11 @@ from flows.door import RETRIES, RETRY_DELAYS, at_the_door, may_retry, site
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Ids of the cases that were settled and of the holds whose grace period ended."""
+    """Ids of the cases that were settled and of the holds whose grace period ended; what kept holds from being pushed down."""
 
     settled: tuple[str, ...]
     released: tuple[str, ...] = ()
+    unpreserved: tuple[str, ...] = ()
 
 
 @task(

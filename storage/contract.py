@@ -178,6 +178,16 @@ class Store(Protocol):
         """
         ...
 
+    def preserve(self, criteria: Criteria, holds: Sequence[Hold]) -> int:
+        """Hold push-down: make what these holds keep at this location outlast whatever else could end it.
+
+        ``holds``: all that are in force and touch the record type and the store, so that what no hold keeps any more is
+        let go of. May be called again at any time: when a hold is placed (after `barrier`), when one was released, before
+        every run. Returns how many items it changed; 0 where a store keeps held records simply by not destroying them.
+        Raises `StoreUnavailable` when it is not known to be complete.
+        """
+        ...
+
     def fate(self, witness: str) -> Fate:
         """What became of an interrupted batch. Call only after `barrier`."""
         ...

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from retention.document import JSON, encode, write
-from retention.errors import Refused, SettingsError, StoreUnavailable, UsageError
+from retention.errors import (
+    Refused,
+    RetentionError,
+    SettingsError,
+    StoreUnavailable,
+    Unavailable,
+    UsageError,
+)
 from retention.holds import CounselVerification, HoldState, Matter, Scope
 from retention.schedule import Schedule
 from retention.signing import SigningKey
@@ -24,7 +31,7 @@ from storage.ledger.cases import CaseState
 from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person, Role
-from storage.planning import store_of
+from storage.planning import criteria_for, store_of
 from storage.signatures import public_key
 
 BARRIER_SECONDS = 30.0
@@ -104,6 +111,7 @@ class Holding:
         for name in names:
             try:
                 store_of(self._stores, name).barrier(BARRIER_SECONDS)
+                self._preserve(name, file.scope)
             except (StoreUnavailable, SettingsError) as error:
                 raise StoreUnavailable(
                     f"hold {id} is written down and keeps, but store {name} did not confirm it: {error.message}",
@@ -121,6 +129,28 @@ class Holding:
             if scope.touches(record_type.id, location.store)
         }
         return sorted(name for name in names if name in self._stores)
+
+    def preserve(self) -> list[RetentionError]:
+        """Push the holds in force down into every store, and let go of what was released. Returns what could not be done."""
+        trouble: list[RetentionError] = []
+        for name in self._stores:
+            try:
+                self._preserve(name)
+            except (Unavailable, SettingsError) as error:
+                trouble.append(error)
+        return trouble
+
+    def _preserve(self, name: str, scope: Scope | None = None) -> None:
+        """The push-down into one store, at the locations that a scope touches (at all of them without one)."""
+        today = self._now().astimezone(self._schedule.library.zone).date()
+        holds = self._ledger.holds.in_force()
+        for record_type in self._schedule.record_types:
+            if scope is None or scope.touches(record_type.id, name):
+                touching = holds.touching(record_type.id, name)
+                for location in record_type.locations:
+                    if location.store == name:
+                        criteria = criteria_for(self._schedule, record_type, location.name, today)
+                        store_of(self._stores, name).preserve(criteria, touching)
 
     def _stores_worked_on(self, scope: Scope) -> set[str]:
         """Stores in which a batch may be in flight, with or without an address here.

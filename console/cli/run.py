@@ -49,7 +49,8 @@ def run(
         )
         body = {**facts(site, done), **({"cannot_decide": listed} if cannot_decide else {})}
         lines = _lines(site, done, listed=bool(listed)) + _undecided_lines(listed)
-    return Answer(command="run", body=body, lines=lines, exit_code=worst(map(_exit_code, done.results)))
+    codes = [*map(_exit_code, done.results), *(error.exit_code for error in done.unpreserved)]
+    return Answer(command="run", body=body, lines=lines, exit_code=worst(codes))
 
 
 def _exit_code(result: Result) -> int:

@@ -20,6 +20,7 @@ def facts(site: Site, done: Run) -> dict[str, Any]:
         "schedule": {"version": site.schedule.version, "digest": site.schedule.digest},
         "settled": done.settled,
         "released": done.released,
+        "unpreserved": [{"message": error.message, "hint": error.hint} for error in done.unpreserved],
         "results": [_result(site, result) for result in done.results],
         "finalised": [certificate.id for certificate in done.finalised],
     }

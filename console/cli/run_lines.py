@@ -30,6 +30,9 @@ def headline(site: Site, done: Run) -> list[Line]:
         )
     if done.released:
         lines.append(f"Grace periods that ended: {words.plural(len(done.released), 'hold')} released.")
+    for error in done.unpreserved:
+        lines.append(doubtful(f"Holds could not be pushed down, and keep all the same: {error.message}"))
+        lines += [f"  hint: {error.hint}"] if error.hint else []
     return lines
 
 

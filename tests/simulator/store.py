@@ -233,6 +233,9 @@ class SimulatorStore:
         with self.target.gate.exclusive(timeout):
             self.target.pause()
 
+    def preserve(self, criteria: Criteria, holds: Sequence[Hold]) -> int:
+        return 0
+
     def fate(self, witness: str) -> Fate:
         self.power.step("store: fate")
         reach(self.target)
