@@ -161,7 +161,11 @@ class Mariadb(MarkedEngine):
         sa.Table(self.markers.name, made, number, token, mariadb_engine="InnoDB")
         with self.pool.connect() as connection:
             # Looks first, and creates only what is missing: creating needs a right that the account may have given back.
-            made.create_all(connection)
+            # Two workers may find it missing at the same moment: the second must not mind.
+            looking = sa.inspect(connection)
+            for table in made.sorted_tables:
+                if not looking.has_table(table.name):
+                    connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
             if connection.execute(sa.select(fence.c.id).where(fence.c.id == 1)).first() is None:
                 connection.execute(sa.insert(fence).prefix_with("IGNORE").values(id=1, epoch=0))
             connection.commit()
