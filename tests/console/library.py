@@ -208,8 +208,10 @@ class Library:
         return sorted(path.name for path in (self.root / "exports" / "agency").iterdir())
 
     def footage(self) -> list[str]:
+        """The segments there are; also while a run takes folders away."""
         folder = self.root / "cameras" / "recordings"
-        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.mp4"))
+        walked = (Path(top) / name for top, _, names in os.walk(folder) for name in names)
+        return sorted(str(path.relative_to(folder)) for path in walked if path.suffix == ".mp4")
 
 
 def build(root: Path) -> Library:

@@ -195,7 +195,10 @@ def destroy_until(
 def test_a_record_that_changes_between_choosing_and_destroying_is_not_destroyed(
     harness: StoreHarness, beside: ThreadPoolExecutor
 ) -> None:
-    """A store with transactions may instead make the other one wait until the batch is over."""
+    """A store with transactions may instead make the other one wait until the batch has committed.
+
+    Where a row stays (de-identified), the change then comes before or after the read-back; before, it is read back as there.
+    """
     _, lines = survey(harness)
     number = harness.number(lines[1])
     with harness.store.batch(harness.criteria(ON)) as batch:
@@ -210,4 +213,5 @@ def test_a_record_that_changes_between_choosing_and_destroying_is_not_destroyed(
         assert harness.exists(number)
         assert seen == [Presence.ABSENT, Presence.PRESENT, Presence.ABSENT]
     else:
-        assert seen == [Presence.ABSENT] * 3
+        assert (seen[0], seen[2]) == (Presence.ABSENT, Presence.ABSENT)
+        assert seen[1] is Presence.ABSENT or harness.exists(number)
