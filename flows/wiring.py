@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache
@@ -12,13 +13,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.settings import Settings, StoreSettings
-from retention.errors import LedgerUnavailable, SettingsError, UsageError
+from retention.errors import LedgerUnavailable, ScheduleInvalid, SettingsError, UsageError
 from retention.loader import load
-from retention.schedule import Schedule, StoreDeclaration, StoreKind
+from retention.schedule import Schedule, StoreDeclaration, StoreKind, TreeLocation
 from retention.signing import SigningKey, generate, load_private
 from storage.certifying import Certifier
 from storage.contract import Pace, Store
 from storage.destroy import Destroyer
+from storage.files import vault
 from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
 from storage.ledger.ledger import Ledger
@@ -135,7 +137,21 @@ class Site:
             done.append(f"made the signing key {key.keyid}")
         revision = self.ledger.connection.upgrade()
         done.append(f"the ledger is at revision {revision}")
+        with suppress(
+            UsageError, ScheduleInvalid
+        ):  # a site may be set up before its schedule; the run says what is missing
+            done += self._make_vaults()
         return done
+
+    def _make_vaults(self) -> list[str]:
+        """A folder in its vault for each location that has one. Only here: an empty folder may be a disk that is not mounted."""
+        return [
+            f"made the vault of {record_type.id}/{location.name} in store {location.store}"
+            for record_type in self.schedule.record_types
+            for location in record_type.locations
+            if isinstance(location, TreeLocation) and location.vault_of is not None
+            if vault.make(self.stores.root_of(location.store), location.path)
+        ]
 
     def close(self) -> None:
         for name in ("stores", "ledger"):
@@ -213,12 +229,18 @@ class StoreMap(Mapping[str, Store]):
                     f"set RETENTION_STORES__{key.upper()}__URL",
                 )
             return SqlStore(declared.name, settings.url.get_secret_value())
-        if settings.root is None:
+        return FileStore(declared.name, self.root_of(declared.name), now=self._now, root_of=self.root_of)
+
+    def root_of(self, name: str) -> Path:
+        """The root folder of a file store. Raises `SettingsError` when settings give it none."""
+        key = self._key(name)
+        root = None if key is None else self._settings.stores[key].root
+        if root is None:
             raise SettingsError(
-                f"store {declared.name} is a folder and needs its root",
-                f"set RETENTION_STORES__{key.upper()}__ROOT",
+                f"store {name} is a folder and needs its root",
+                f"set RETENTION_STORES__{name.upper().replace('-', '_')}__ROOT",
             )
-        return FileStore(declared.name, settings.root, now=self._now)
+        return root
 
 
 def write_secret(path: Path, content: bytes) -> None:

@@ -28,6 +28,11 @@ def check_record_type(record_type: RecordType, path: Path, report: Report) -> No
     places = [
         (place.name, (*path, "location", index, "name")) for index, place in enumerate(record_type.locations)
     ]
+    places += [
+        (f"{place.name}-vault", (*path, "location", index, "vault"))
+        for index, place in enumerate(record_type.locations)
+        if isinstance(place, TreeLocation) and place.vault
+    ]
     unique(report, places, "location")
     if not record_type.locations:
         report.add(path, "P010", "has no location", "say where its records live: [[record-type.ID.location]]")

@@ -47,7 +47,7 @@ _FOR_TABLES = dict.fromkeys(
     "it is for locations in a store of kind database",
 )
 _FOR_TREES = dict.fromkeys(
-    ("path", "template", "unit", "max-length", "settle", "camera-branches"),
+    ("path", "template", "unit", "max-length", "settle", "camera-branches", "vault"),
     "it is for locations in a store of kind files or footage",
 )
 
@@ -100,6 +100,7 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
             max_length=length or 0.0,
             settle=table.optional("settle", fields.seconds, 0.0) or 0.0,
             camera_branches=table.optional("camera-branches", fields.by_name, {}) or {},
+            vault=_vault(table, store, stores),
         )
         wrong = _layout_problem(layout, trigger_kind) if layout else None
         if wrong is not None:
@@ -129,6 +130,19 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
     )
     table.close(_FOR_TREES)
     return rows
+
+
+def _vault(table: Table, own: str, stores: Mapping[str, StoreKind]) -> str | None:
+    """The store for the copies of what is held: another one, for files."""
+    vault = table.optional("vault", fields.text, "")
+    if not vault:
+        return None
+    if vault == own or stores.get(vault) not in (StoreKind.FILES, StoreKind.FOOTAGE):
+        hint = "declare a store of kind footage for the vault, on a disk that no recorder writes to"
+        table.problem(
+            "P035", f"{quote(vault)} cannot be the vault of a location in {quote(own)}", hint, "vault"
+        )
+    return vault
 
 
 def _zone_or_library(library: Library) -> fields.Reader[ZoneInfo]:

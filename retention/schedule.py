@@ -7,7 +7,7 @@ This module holds no parser and no arithmetic: `retention.loader` makes these va
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -179,6 +179,19 @@ class TreeLocation(Location):
     settle: float = 0.0
     camera_branches: Mapping[str, str] = field(default_factory=dict)
     """Which branch each camera stands in."""
+    vault: str | None = None
+    """Store into which held files are copied out, because whoever writes this tree may delete or truncate them."""
+    vault_of: str | None = None
+    """This location is the vault of a location in that store: nothing in it is still being written."""
+
+    def in_vault(self, record_type: str) -> TreeLocation | None:
+        """The location of the copies that holds on this one make; ``None`` without a vault. ``record_type``: its id."""
+        if self.vault is None:
+            return None
+        path = f"{self.store}/{record_type}/{self.name}"
+        return replace(
+            self, name=f"{self.name}-vault", store=self.vault, path=path, vault=None, vault_of=self.store
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -232,6 +232,7 @@ def _location() -> Json:
             "max-length": _ref("seconds"),
             "settle": _ref("seconds"),
             "camera-branches": {"type": "object", "additionalProperties": _TEXT},
+            "vault": _said("store into which held files are copied out"),
         },
         required=("name", "store", "trigger-kind", "time-zone", "subject"),
     )

@@ -24,7 +24,7 @@ from retention.decide import Criteria
 from retention.envelope import sign
 from retention.errors import Unavailable, VerificationFailed
 from retention.outcomes import OPEN, OUTCOMES, Outcome
-from retention.schedule import Period, RecordType, Schedule
+from retention.schedule import Period, RecordType, Schedule, TreeLocation
 from retention.signing import Signer
 from storage.contract import Claim, Stores
 from storage.leaf_order import LeafOrder
@@ -241,11 +241,10 @@ class Certifier:
         part, counts = case.parts[number], seen.counts[number]
         surveyed: Mapping[str, float] = case.survey[part.location]
         whole = counts[Outcome.DESTROYED] == part.items
-        claim = self._claim(
-            criteria_for(schedule, schedule.record_type(case.record_type), part.location, case.on), part.store
-        )
+        record_type = schedule.record_type(case.record_type)
+        claim = self._claim(criteria_for(schedule, record_type, part.location, case.on), part.store)
         return facts.LocationReport(
-            location=part.location, store=part.store, destroyed=counts[Outcome.DESTROYED],
+            location=part.location, store=part.store, copy_class=_copy_class(record_type, part.location), destroyed=counts[Outcome.DESTROYED],
             already_absent=counts[Outcome.ALREADY_ABSENT], withheld=counts[Outcome.WITHHELD],
             not_destroyed=counts[Outcome.NOT_DESTROYED], unknown=counts[Outcome.UNKNOWN],
             seen_absent=counts[Outcome.DESTROYED] + counts[Outcome.ALREADY_ABSENT],
@@ -274,6 +273,12 @@ def _unwritable(error: OSError) -> Unavailable:
         f"the evidence folder cannot be written: {os.strerror(error.errno or 0)}",
         "see whether its disk is full or in order; the ledger has the certificate",
     )
+
+
+def _copy_class(record_type: RecordType, location: str) -> str:
+    """Footage that was copied out for a hold is a copy; whatever else a location holds is the record itself."""
+    place = record_type.location(location)
+    return "evidence copy" if isinstance(place, TreeLocation) and place.vault_of else "primary"
 
 
 def _gone(day: date, period: Period) -> date:

@@ -123,7 +123,7 @@ class Facts:
         if not isinstance(placed, Placed):
             return _unreadable(path, it, placed)
         start, end = span_of(placed, self._longest, self.readings, timeline) if self.footage else (None, None)
-        newest = timeline is not None and timeline.is_newest(placed)
+        newest = timeline is not None and timeline.is_newest(placed) and self.location.vault_of is None
         return self._sighting(path, it, placed, start, end, newest=newest)
 
     def sight_again(self, path: str, it: Found, end: datetime | None) -> Sighting:

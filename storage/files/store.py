@@ -18,7 +18,7 @@ from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from retention.records import Record
 from storage.contract import Claim, Finding, Lines, Pace, Survey
-from storage.files import checks, gate, survey
+from storage.files import checks, gate, survey, vault
 from storage.files.batch import FileBatch, presence
 from storage.files.facts import UNRECOGNISED, Facts, tree_location
 from storage.files.lines import from_text, read_line, to_text
@@ -26,12 +26,23 @@ from storage.files.tree import open_root
 
 
 class FileStore:
-    """A store of kind *files* or *footage*. ``now``: the aware time, asked at the start of every survey and batch."""
+    """A store of kind *files* or *footage*. ``now``: the aware time, asked at the start of every survey and batch.
 
-    def __init__(self, name: str, root: Path, *, now: Callable[[], datetime]) -> None:
+    ``root_of``: the root folder of another file store, for the vault of a location.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        *,
+        now: Callable[[], datetime],
+        root_of: Callable[[str], Path] | None = None,
+    ) -> None:
         self._name = name
         self._root = root
         self._now = now
+        self._root_of = root_of
 
     @property
     def name(self) -> str:
@@ -113,7 +124,13 @@ class FileStore:
             os.close(root)
 
     def preserve(self, criteria: Criteria, holds: Sequence[Hold]) -> int:
-        return 0
+        """Copies what these holds keep into the location's vault, if it has one."""
+        copies = tree_location(criteria).in_vault(criteria.record_type.id)
+        if copies is None or self._root_of is None:
+            return 0
+        return vault.keep(
+            criteria, self._root, holds, vault=self._root_of(copies.store), below=copies.path, now=self._now()
+        )
 
     def fate(self, witness: str) -> Fate:
         """Files have no transactions: only a read-back can tell."""
