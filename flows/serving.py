@@ -49,6 +49,7 @@ def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
     from prefect.types.entrypoint import EntrypointType  # noqa: PLC0415
 
     from flows.applying import apply_schedule  # noqa: PLC0415
+    from flows.coverage import coverage  # noqa: PLC0415
     from flows.disposing import dispose  # noqa: PLC0415
     from flows.reminding import remind  # noqa: PLC0415
     from flows.settling import settle  # noqa: PLC0415
@@ -69,5 +70,6 @@ def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
         deployed(apply_schedule, "nightly", cron("RETENTION_NIGHTLY", settings.nightly)),
         deployed(settle, "settle", cron("RETENTION_SETTLE", SETTLE)),
         deployed(remind, "remind", cron("RETENTION_REMIND", settings.remind)),
+        deployed(coverage, "coverage", cron("RETENTION_COVERAGE", settings.coverage)),
         deployed(dispose, "one-case"),
     ]

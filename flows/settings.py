@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     """Cron of the nightly run, in the library's time zone."""
     remind: str = "0 8 * * 1-5"
     """Cron of the reminders."""
+    coverage: str = "0 6 * * 1"
+    """Cron of the look for what no rule speaks about."""
     stores: dict[str, StoreSettings] = {}
 
     @property

@@ -103,6 +103,13 @@ COMMANDS = (
         "Check the ledger: schema, chain of events, interrupted batches.",
     ),
     Command(
+        "coverage",
+        "console.cli.coverage:coverage",
+        "Look through the stores for what no rule speaks about.\n\n"
+        "Reads names of tables, columns and folders, never their contents. Ends with 3 when something uncovered looks like personal "
+        "data, or a covered table has columns that nobody accepted.",
+    ),
+    Command(
         "halt", "console.cli.upkeep:halt", "Engage the kill switch: nothing is destroyed until it is lifted."
     ),
     Command(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from retention.coverage import Place
 from retention.decide import CANNOT_DECIDE, Criteria, Keep, KeepReason
 from retention.errors import ScheduleInvalid
 from retention.holds import Hold
@@ -21,6 +22,7 @@ from storage.contract import Claim, Finding, Lines, Pace, Survey
 from storage.files import checks, gate, survey, vault
 from storage.files.batch import FileBatch, presence
 from storage.files.facts import UNRECOGNISED, Facts, tree_location
+from storage.files.inventory import inventory
 from storage.files.lines import from_text, read_line, to_text
 from storage.files.tree import open_root
 
@@ -67,6 +69,9 @@ class FileStore:
             *checks.root_findings(criteria, self._root),
             *checks.folder_findings(criteria, self._root, facts),
         ]
+
+    def inventory(self) -> Iterator[Place]:
+        return inventory(self._root)
 
     def survey(
         self,
