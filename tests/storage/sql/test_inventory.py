@@ -55,6 +55,7 @@ def test_the_stores_own_tables_are_left_out(database: Database) -> None:
 
 
 def test_an_empty_database_has_no_places(database: Database) -> None:
+    database.run("CREATE TABLE gone (id INTEGER)", "DROP TABLE gone")
     assert places(database) == {}
 
 
