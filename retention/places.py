@@ -15,6 +15,7 @@ from retention.layout import Layout, compile_layout
 from retention.problems import did_you_mean, quote
 from retention.reading import Table
 from retention.schedule import (
+    Camera,
     Dependent,
     Library,
     Location,
@@ -47,7 +48,7 @@ _FOR_TABLES = dict.fromkeys(
     "it is for locations in a store of kind database",
 )
 _FOR_TREES = dict.fromkeys(
-    ("path", "template", "unit", "max-length", "settle", "camera-branches", "vault"),
+    ("path", "template", "unit", "max-length", "settle", "camera", "vault"),
     "it is for locations in a store of kind files or footage",
 )
 
@@ -99,7 +100,7 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
             unit=table.optional("unit", fields.one_of("file", "folder"), "file") or "file",
             max_length=length or 0.0,
             settle=table.optional("settle", fields.seconds, 0.0) or 0.0,
-            camera_branches=table.optional("camera-branches", fields.by_name, {}) or {},
+            cameras=_cameras(table),
             vault=_vault(table, store, stores),
         )
         wrong = _layout_problem(layout, trigger_kind) if layout else None
@@ -130,6 +131,25 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
     )
     table.close(_FOR_TREES)
     return rows
+
+
+def _cameras(table: Table) -> dict[str, Camera]:
+    """The register of cameras. No name may mean two of them."""
+    cameras: dict[str, Camera] = {}
+    owners: dict[str, str] = {}
+    for name, entry in table.named_tables("camera").items():
+        camera = Camera(
+            branch=entry.optional("branch", fields.text, ""),
+            drift=entry.optional("drift", fields.seconds, 0.0) or 0.0,
+            also_called=entry.optional("also-called", fields.texts, ()) or (),
+        )
+        for word in (name, *camera.also_called):
+            if owners.setdefault(word, name) != name:
+                hint = "a name means one camera at a location"
+                entry.problem("P036", f"{quote(word)} is the name of two cameras", hint, "also-called")
+        cameras[name] = camera
+        entry.close()
+    return cameras
 
 
 def _vault(table: Table, own: str, stores: Mapping[str, StoreKind]) -> str | None:

@@ -163,6 +163,16 @@ class TableLocation(Location):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """A camera of a location. ``drift``: seconds its clock may be off, either way: so much wider is what a hold on it keeps."""
+
+    branch: str | None = None
+    drift: float = 0.0
+    also_called: tuple[str, ...] = ()
+    """Names it had before, or has in other streams: a hold on any of them is one on all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeLocation(Location):
     """Files below a folder of a file store (``path`` relative to the store's root, ``""`` for the root itself).
 
@@ -177,8 +187,8 @@ class TreeLocation(Location):
     unit: str = "file"
     max_length: float = 0.0
     settle: float = 0.0
-    camera_branches: Mapping[str, str] = field(default_factory=dict)
-    """Which branch each camera stands in."""
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
+    """The register of cameras, by the name that the layout's ``{camera}`` has now."""
     vault: str | None = None
     """Store into which held files are copied out, because whoever writes this tree may delete or truncate them."""
     vault_of: str | None = None

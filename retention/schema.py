@@ -231,10 +231,20 @@ def _location() -> Json:
             "unit": {"enum": ["file", "folder"]},
             "max-length": _ref("seconds"),
             "settle": _ref("seconds"),
-            "camera-branches": {"type": "object", "additionalProperties": _TEXT},
+            "camera": {"type": "object", "additionalProperties": _camera()},
             "vault": _said("store into which held files are copied out"),
         },
         required=("name", "store", "trigger-kind", "time-zone", "subject"),
+    )
+
+
+def _camera() -> Json:
+    return _object(
+        {
+            "branch": _TEXT,
+            "drift": _said("how far its clock may be off, either way: PT2M", _ref("seconds")),
+            "also-called": _said("names it had before, or has in other streams", _TEXTS),
+        }
     )
 
 

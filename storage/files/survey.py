@@ -100,7 +100,7 @@ class Look:
     def timeline(self, tree: Tree) -> Timeline:
         """The starts of all footage at the location, from the names alone. Links and special files do not count."""
         timeline = Timeline(self.facts.readings, self.facts.now)
-        read = self.facts.layout.read
+        read = self.facts.read
         kind = "d" if self._by_folder else "f"
         for visit in self._walk(tree):
             for entry in visit.entries:
