@@ -23,6 +23,8 @@ class StoreSettings(BaseModel):
 
     url: SecretStr | None = None
     root: Path | None = None
+    recorder: Path | None = None
+    """Database file of the recorder that writes here (Frigate's ``frigate.db``), where the schedule names one."""
     workers: int | None = Field(default=None, ge=1, le=32)
     """Batches side by side; by default what suits the store."""
     batch: int | None = Field(default=None, ge=1, le=100_000)

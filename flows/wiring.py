@@ -229,7 +229,13 @@ class StoreMap(Mapping[str, Store]):
                     f"set RETENTION_STORES__{key.upper()}__URL",
                 )
             return SqlStore(declared.name, settings.url.get_secret_value())
-        return FileStore(declared.name, self.root_of(declared.name), now=self._now, root_of=self.root_of)
+        return FileStore(
+            declared.name,
+            self.root_of(declared.name),
+            now=self._now,
+            root_of=self.root_of,
+            recorder=settings.recorder,
+        )
 
     def root_of(self, name: str) -> Path:
         """The root folder of a file store. Raises `SettingsError` when settings give it none."""

@@ -48,7 +48,7 @@ _FOR_TABLES = dict.fromkeys(
     "it is for locations in a store of kind database",
 )
 _FOR_TREES = dict.fromkeys(
-    ("path", "template", "unit", "max-length", "settle", "camera", "vault"),
+    ("path", "template", "unit", "max-length", "settle", "camera", "recorder", "vault"),
     "it is for locations in a store of kind files or footage",
 )
 
@@ -101,6 +101,7 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
             max_length=length or 0.0,
             settle=table.optional("settle", fields.seconds, 0.0) or 0.0,
             cameras=_cameras(table),
+            recorder=table.optional("recorder", fields.one_of("frigate"), ""),
             vault=_vault(table, store, stores),
         )
         wrong = _layout_problem(layout, trigger_kind) if layout else None

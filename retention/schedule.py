@@ -189,6 +189,8 @@ class TreeLocation(Location):
     settle: float = 0.0
     cameras: Mapping[str, Camera] = field(default_factory=dict)
     """The register of cameras, by the name that the layout's ``{camera}`` has now."""
+    recorder: str | None = None
+    """``frigate``: what the recorder's own database protects is kept, and rows of segments that are gone are removed from it."""
     vault: str | None = None
     """Store into which held files are copied out, because whoever writes this tree may delete or truncate them."""
     vault_of: str | None = None
@@ -200,7 +202,13 @@ class TreeLocation(Location):
             return None
         path = f"{self.store}/{record_type}/{self.name}"
         return replace(
-            self, name=f"{self.name}-vault", store=self.vault, path=path, vault=None, vault_of=self.store
+            self,
+            name=f"{self.name}-vault",
+            store=self.vault,
+            path=path,
+            recorder=None,
+            vault=None,
+            vault_of=self.store,
         )
 
 

@@ -232,6 +232,10 @@ def _location() -> Json:
             "max-length": _ref("seconds"),
             "settle": _ref("seconds"),
             "camera": {"type": "object", "additionalProperties": _camera()},
+            "recorder": {
+                "enum": ["frigate"],
+                "description": "whose database beside the files is kept consistent",
+            },
             "vault": _said("store into which held files are copied out"),
         },
         required=("name", "store", "trigger-kind", "time-zone", "subject"),

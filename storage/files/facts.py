@@ -21,6 +21,7 @@ from retention.records import Personal, Record, Span, Value
 from retention.schedule import Camera, TreeLocation, TriggerKind
 from storage.files.footage import Readings, Timeline, is_footage, span_of
 from storage.files.lines import Identity, to_text
+from storage.files.recorder import NOTHING, PROTECTED, Protection
 from storage.files.tree import oddity
 
 NEWEST = "the newest file of its camera: it may still be growing"
@@ -92,12 +93,13 @@ def layout_of(location: TreeLocation) -> Layout:
 
 
 class Facts:
-    """Makes records for one location at one moment. ``now``: aware.
+    """Makes records for one location at one moment. ``now``: aware. ``protection``: what the recorder was told to retain.
 
     ``needs_timeline``: the end of a file here is known only from its neighbours. ``has_conditions``: rules look at single files.
     """
 
-    def __init__(self, criteria: Criteria, now: datetime) -> None:
+    def __init__(self, criteria: Criteria, now: datetime, protection: Protection = NOTHING) -> None:
+        self._protection = protection
         self.location = tree_location(criteria)
         self.layout = layout_of(self.location)
         self.now = now
@@ -216,6 +218,8 @@ class Facts:
             return None, AHEAD_NAME
         if newest:
             return None, NEWEST
+        if self.footage and self._protection.covers(placed.camera, start, end):
+            return None, PROTECTED
         modified = _moment(it.touched if it.modified is None else it.modified)
         if self.footage and it.modified is not None and not _agree(modified, start, end):
             return None, CONTRADICTION

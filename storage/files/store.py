@@ -24,13 +24,16 @@ from storage.files.batch import FileBatch, presence
 from storage.files.facts import UNRECOGNISED, Facts, tree_location
 from storage.files.inventory import inventory
 from storage.files.lines import from_text, read_line, to_text
+from storage.files.recorder import NOTHING, Frigate
+from storage.files.survey import Look
 from storage.files.tree import open_root
 
 
 class FileStore:
     """A store of kind *files* or *footage*. ``now``: the aware time, asked at the start of every survey and batch.
 
-    ``root_of``: the root folder of another file store, for the vault of a location.
+    ``root_of``: the root folder of another file store, for the vault of a location. ``recorder``: the database file of the recorder
+    that writes here.
     """
 
     def __init__(
@@ -40,11 +43,13 @@ class FileStore:
         *,
         now: Callable[[], datetime],
         root_of: Callable[[str], Path] | None = None,
+        recorder: Path | None = None,
     ) -> None:
         self._name = name
         self._root = root
         self._now = now
         self._root_of = root_of
+        self._recorder = recorder
 
     @property
     def name(self) -> str:
@@ -68,6 +73,7 @@ class FileStore:
             *checks.layout_findings(criteria, facts),
             *checks.root_findings(criteria, self._root),
             *checks.folder_findings(criteria, self._root, facts),
+            *checks.recorder_findings(criteria, self._recorder_of(criteria)),
         ]
 
     def inventory(self) -> Iterator[Place]:
@@ -80,7 +86,7 @@ class FileStore:
         write: Callable[[bytes], object],
         progress: Callable[[int], None],
     ) -> Survey:
-        look = survey.Look(criteria, self._root, self._now(), holds)
+        look = self._look(criteria, holds)
         return survey.survey(look, criteria, write, progress)
 
     def read(self, criteria: Criteria, key: str) -> Record | None:
@@ -89,7 +95,7 @@ class FileStore:
             path = from_text(key)
         except ValueError:
             return None
-        return survey.Look(criteria, self._root, self._now(), ()).one(path)
+        return self._look(criteria, ()).one(path)
 
     def cannot_decide(
         self, criteria: Criteria, holds: Sequence[Hold], limit: int
@@ -97,7 +103,7 @@ class FileStore:
         left = limit
         if left <= 0:
             return
-        for judged in survey.Look(criteria, self._root, self._now(), holds):
+        for judged in self._look(criteria, holds):
             if isinstance(judged, survey.Stranger):
                 told = (to_text(judged.path), KeepReason.UNDECIDABLE, UNRECOGNISED)
             elif isinstance(judged.decision, Keep) and judged.decision.primary in CANNOT_DECIDE:
@@ -114,7 +120,7 @@ class FileStore:
 
     @contextmanager
     def batch(self, criteria: Criteria) -> Iterator[FileBatch]:
-        batch = FileBatch(criteria, self._root, self._now())
+        batch = FileBatch(criteria, self._root, self._now(), self._recorder_of(criteria))
         try:
             with gate.entered(batch.top):
                 yield batch
@@ -145,6 +151,17 @@ class FileStore:
         return presence(
             self._root, tree_location(criteria).path, [read_line(line) for line in lines], sync=True
         )
+
+    def _look(self, criteria: Criteria, holds: Sequence[Hold]) -> Look:
+        recorder = self._recorder_of(criteria)
+        protection = NOTHING if recorder is None else recorder.protection()
+        return Look(criteria, self._root, self._now(), holds, protection=protection)
+
+    def _recorder_of(self, criteria: Criteria) -> Frigate | None:
+        """The recorder that the location names. Without its database nobody knows what it protects: then asking it fails."""
+        if tree_location(criteria).recorder is None:
+            return None
+        return Frigate(self._recorder)
 
     def claim(self, criteria: Criteria) -> Claim:
         what = (

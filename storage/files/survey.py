@@ -25,6 +25,7 @@ from storage.files.facts import UNRECOGNISED, Facts, Sighting, found
 from storage.files.folder import look, take_inventory
 from storage.files.footage import Timeline
 from storage.files.lines import Line, write_line
+from storage.files.recorder import NOTHING, Protection
 from storage.files.tree import Bar, Barred, Entry, Tree, Visit, join
 
 _FILES_AT_ONCE = 1000
@@ -51,10 +52,18 @@ class Stranger:
 class Look:
     """One look through a location. ``bars`` counts the folders that could not be entered."""
 
-    def __init__(self, criteria: Criteria, root: Path, now: datetime, holds: Iterable[Hold]) -> None:
+    def __init__(
+        self,
+        criteria: Criteria,
+        root: Path,
+        now: datetime,
+        holds: Iterable[Hold],
+        *,
+        protection: Protection = NOTHING,
+    ) -> None:
         self._criteria = criteria
         self._root = root
-        self.facts = Facts(criteria, now)
+        self.facts = Facts(criteria, now, protection)
         self._holds = self.facts.holds(holds)
         self._by_folder = self.facts.location.unit == "folder"
         self.bars: Counter[Bar] = Counter()
