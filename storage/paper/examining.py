@@ -1,0 +1,196 @@
+"""Examines signed PDFs of certificates: four steps before and after those of `retention.verify` for the attached envelope.
+
+P1. signed to its last byte: one certifying signature over the whole file, no later revision, nothing that acts;
+P2. signed with the key of a certificate the verifier was given;
+P3. one envelope is attached, under the name of its certificate;
+P4. the pages are what this program makes of that envelope: printed again, they are the same bytes.
+
+P4 follows the envelope's own steps, because only an envelope that verified is printed. Refuses to call the pages good when neither
+P2 nor P4 passed: then nobody known vouches for what they say. The reading itself happens in `storage.paper.reading`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from retention.document import JSON
+from retention.errors import VerificationFailed
+from retention.verify import Result
+from storage.paper.content import attachment, parse
+from storage.paper.printer import maker
+from storage.paper.reading import LENGTH, MAX_PDF, NO_SIGNATURE
+from storage.paper.signature import printed
+
+STEPS = {
+    "P1": "signed to its last byte",
+    "P2": "signed with a given certificate",
+    "P3": "one envelope attached, under its own name",
+    "P4": "the pages follow from the envelope",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step and what came of it, as `retention.verify.Step` with a name instead of a number."""
+
+    id: str
+    result: Result
+    detail: str
+
+    @property
+    def name(self) -> str:
+        return STEPS[self.id]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What was found. ``envelope``: the attached bytes, once P1 and P3 have passed; they are not yet verified."""
+
+    steps: tuple[Step, ...]
+    envelope: bytes | None = None
+
+    @property
+    def ok(self) -> bool:
+        """P1 and P3 passed, P2 or P4 passed, and none failed."""
+        passed = {step.id for step in self.steps if step.result is Result.PASSED}
+        failed = {step.id for step in self.steps if step.result is Result.FAILED}
+        return {"P1", "P3"} <= passed and bool({"P2", "P4"} & passed) and not failed
+
+    @property
+    def verdict(self) -> str:
+        """One line for people: what is wrong, or what was not checked; empty when nothing is."""
+        for step in self.steps:
+            if step.result is Result.FAILED:
+                return f"not verified: step {step.id} ({step.name}) failed: {step.detail}"
+        if not self.ok:
+            return "not verified: nobody known vouches for the pages: steps P2 and P4 were not checked"
+        return ", ".join(step.id for step in self.steps if step.result is Result.NOT_CHECKED)
+
+    def document(self) -> list[JSON]:
+        """The steps as JSON."""
+        return [
+            {"id": s.id, "name": s.name, "result": s.result.value, "detail": s.detail} for s in self.steps
+        ]
+
+
+class Examiner:
+    """Examines any number of files, with one reading process. Close it when done."""
+
+    def __init__(self) -> None:
+        self._reader: subprocess.Popen[bytes] | None = None
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.communicate()
+            self._reader = None
+
+    def examine(
+        self, pdf: bytes, *, certificates: Collection[bytes], envelope_verified: Callable[[bytes], bool]
+    ) -> Examined:
+        """All four steps. ``certificates``: X.509 (DER), got from the library. ``envelope_verified`` is asked about the attached
+        envelope between P3 and P4."""
+        found = self._read(pdf)
+        if "failed" in found:
+            return _ended(_failed("P1", str(found["failed"])))
+        stamped = (
+            f", time stamp of {found['timeStamp']} (its authority not checked)"
+            if found.get("timeStamp")
+            else ""
+        )
+        steps = [
+            _passed("P1", f"one certifying signature over the whole file{stamped}"),
+            _signer(found, certificates),
+        ]
+        if "unattached" in found:
+            return _ended(*steps, _failed("P3", str(found["unattached"])))
+        envelope = _bytes(found["envelope"])
+        try:
+            name = attachment(parse(envelope).facts)
+        except VerificationFailed as error:
+            return _ended(*steps, _failed("P3", error.message))
+        if name != found["name"]:
+            return _ended(
+                *steps, _failed("P3", "the name of the attached file is not that of its certificate")
+            )
+        steps.append(_passed("P3", name))
+        if envelope_verified(envelope):
+            steps.append(_pages(pdf, found, envelope))
+        return _ended(*steps, envelope=envelope)
+
+    def _read(self, pdf: bytes) -> dict[str, Any]:
+        """What the reading process says. A process that is gone has said no."""
+        if len(pdf) > MAX_PDF:
+            return {"failed": f"it is larger than {MAX_PDF // 1024 // 1024} MiB"}
+        if not pdf.startswith(b"%PDF-"):
+            return {"failed": "it is not a PDF"}
+        if self._reader is None:
+            self._reader = subprocess.Popen(
+                [sys.executable, "-P", "-m", "storage.paper.reading"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        source, answers = self._reader.stdin, self._reader.stdout
+        assert source is not None
+        assert answers is not None
+        try:
+            source.write(len(pdf).to_bytes(LENGTH, "big") + pdf)
+            source.flush()
+            found = json.loads(answers.readline() or b"null")
+        except (OSError, ValueError):
+            found = None
+        return found if isinstance(found, dict) else {"failed": NO_SIGNATURE}
+
+
+def _signer(found: dict[str, Any], certificates: Collection[bytes]) -> Step:
+    if not certificates:
+        return _unchecked("P2", "no certificate was given")
+    if _bytes(found["certificate"]) in certificates:
+        return _passed("P2", "the signer's certificate is one of those given")
+    return _failed("P2", "it was signed with another certificate")
+
+
+def _pages(pdf: bytes, found: dict[str, Any], envelope: bytes) -> Step:
+    """P4: print and sign again, with the signature that is there, and compare everything but the place it stands in."""
+    if not str(found["keywords"]).endswith(maker()):
+        return _unchecked("P4", "another version made them")
+    _, start, end, _ = found["covered"]
+    signature = _bytes(found["signature"])
+    again = printed(
+        envelope,
+        certificate=_bytes(found["certificate"]),
+        signer=lambda _: signature,
+        reserved=end - start - 2,
+    )
+    if (again[:start], again[end:]) != (pdf[:start], pdf[end:]):
+        return _failed("P4", "the pages say something else than the envelope")
+    return _passed("P4", "printed again from the envelope, they are the same bytes")
+
+
+def _ended(*steps: Step, envelope: bytes | None = None) -> Examined:
+    """The rest is not checked."""
+    done = {step.id for step in steps}
+    failed = next((step.id for step in steps if step.result is Result.FAILED), None)
+    why = f"step {failed} failed" if failed else "the envelope did not verify"
+    rest = [_unchecked(id, why) for id in STEPS if id not in done]
+    return Examined(steps=(*steps, *rest), envelope=envelope)
+
+
+def _passed(id: str, detail: str) -> Step:
+    return Step(id=id, result=Result.PASSED, detail=detail)
+
+
+def _failed(id: str, detail: str) -> Step:
+    return Step(id=id, result=Result.FAILED, detail=detail)
+
+
+def _unchecked(id: str, detail: str) -> Step:
+    return Step(id=id, result=Result.NOT_CHECKED, detail=detail)
+
+
+def _bytes(text: object) -> bytes:
+    return base64.b64decode(str(text))
