@@ -55,8 +55,9 @@ def _examiner() -> Any:
     try:
         return later("storage.paper.examining:Examiner")()
     except ImportError as error:
+        missing = (error.name or "a program").partition(".")[0]
         raise UsageError(
-            f"checking a PDF needs {error.name}, which is not installed here",
+            f"checking a PDF needs {missing}, which is not installed here",
             "take the envelope out (pdfdetach -saveall FILE) and verify that: it needs less",
         ) from None
 

@@ -125,6 +125,10 @@ def page(parsed: Parsed) -> dict[str, JSON]:
             _texts((one.make, one.model, one.serial, one.property_number or "", one.media_type, one.source, one.categorization))
             for one in what.media
         ],
+        "rules": [
+            rule(one, facts.authority.trigger, facts.authority.cutoff)
+            for one in facts.authority.rules[len(_first(facts.authority.rules)) :]
+        ],
         "evidence": [_texts(pair) for pair in _evidence(parsed)],
     }  # fmt: skip
 
@@ -208,7 +212,7 @@ def _dates(facts: Facts) -> list[str]:
     )
     lines.append(f"Begun {moment(facts.how.started)}, ended {moment(facts.how.ended)}.")
     if authority.past_maximum:
-        lines.append(f"{authority.past_maximum:,} destroyed after the longest time allowed.")
+        lines.append(f"{authority.past_maximum:,} of them destroyed after the longest time allowed.")
     return lines
 
 
@@ -356,8 +360,6 @@ def _evidence(parsed: Parsed) -> Iterator[tuple[str, str]]:
         yield "Checkpoint before it", evidence.checkpoint
     for key in facts.how.keys_destroyed:
         yield "Key destroyed", key
-    for one in authority.rules[len(_first(authority.rules)) :]:
-        yield f"Rule {one.id}", rule(one, authority.trigger, authority.cutoff)
     yield "Software", f"{facts.identity.software} {facts.identity.version}"
 
 

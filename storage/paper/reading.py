@@ -1,9 +1,9 @@
 """Reads a signed PDF that came from anywhere, with pyHanko, in a process of its own: ``python -m storage.paper.reading``.
 
-Whatever the bytes do to a parser (endless loops, memory, crashes), they do it to a child that has ten seconds, half a gigabyte of
-memory beyond what it needs to start, and nothing to write to. Standard input: length in eight bytes, then the file, again and
-again; standard output: one line of JSON for each. Refuses every form but the one that `storage.paper.signature` writes, so that
-no bit of a file is beyond what is checked. Trusts no certificate: whether it is the right one is for `storage.paper.examining`.
+Whatever the bytes do to a parser (endless loops, memory, crashes), they do it to a child that has five seconds, a gigabyte of
+memory and nothing to write to. Standard input: length in eight bytes, then the file, again and again; standard output: one line
+of JSON for each. Refuses every form but the one that `storage.paper.signature` writes, so that no bit of a file is beyond what is
+checked. Trusts no certificate: whether it is the right one is for `storage.paper.examining`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from retention.document import MAX_BYTES
 from retention.envelope import PAYLOAD_TYPE
 from retention.errors import VerificationFailed
 
-SECONDS = 10
+SECONDS = 5
 MEMORY = 1024 * 1024 * 1024
 LENGTH = 8
 MAX_PDF = 64 * 1024 * 1024
@@ -212,6 +212,7 @@ def _answer(pdf: bytes, output: BinaryIO) -> None:
     """One file, in a child of its own. A child that dies in any way leaves no line; the parent writes one for it."""
     child = os.fork()
     if child == 0:
+        sys.excepthook = lambda *_: os._exit(1)  # at once: there is nobody to tell, and nothing to tidy
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         try:
