@@ -75,7 +75,7 @@ def verify(
             lines.append(heading(str(file)))
             check = partial(_verify, ring=ring, people=people, leaves=leaves_file)
             if verify_pdf.is_pdf(file, content):
-                examined, report = pdfs.examine(content, certificates, check)
+                examined, report = pdfs.examine(content, check, certificates=certificates, keyids=ring)
                 lines += verify_pdf.lines(examined, report, _lines)
                 ok = examined.ok and report is not None and report.ok
                 document = {} if report is None else report.document()

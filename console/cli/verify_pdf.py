@@ -37,7 +37,12 @@ class Pdfs:
             self._examiner.close()
 
     def examine(
-        self, pdf: bytes, certificates: Collection[bytes], verify: Callable[[bytes], Report]
+        self,
+        pdf: bytes,
+        verify: Callable[[bytes], Report],
+        *,
+        certificates: Collection[bytes],
+        keyids: Collection[str],
     ) -> tuple[Any, Report | None]:
         """What came of the PDF's own steps (`storage.paper.examining.Examined`), and the report on the envelope attached to it."""
         reports: list[Report] = []
@@ -47,7 +52,9 @@ class Pdfs:
             return reports[-1].ok
 
         self._examiner = self._examiner or _examiner()
-        examined = self._examiner.examine(pdf, certificates=certificates, envelope_verified=verified)
+        examined = self._examiner.examine(
+            pdf, certificates=certificates, keyids=keyids, envelope_verified=verified
+        )
         return examined, reports[0] if reports else None
 
 

@@ -1,7 +1,7 @@
 """Examines signed PDFs of certificates: four steps before and after those of `retention.verify` for the attached envelope.
 
 P1. signed to its last byte: one certifying signature over the whole file, no later revision, nothing that acts;
-P2. signed with the key of a certificate the verifier was given;
+P2. signed with a certificate, or the key of a certificate, that the verifier was given;
 P3. one envelope is attached, under the name of its certificate;
 P4. the pages are what this program makes of that envelope: printed again, they are the same bytes.
 
@@ -17,7 +17,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from retention.document import JSON
 from retention.errors import VerificationFailed
@@ -29,7 +35,7 @@ from storage.paper.signature import printed
 
 STEPS = {
     "P1": "signed to its last byte",
-    "P2": "signed with a given certificate",
+    "P2": "signed with a given key",
     "P3": "one envelope attached, under its own name",
     "P4": "the pages follow from the envelope",
 }
@@ -50,10 +56,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What was found. ``envelope``: the attached bytes, once P1 and P3 have passed; they are not yet verified."""
+    """What came of the four steps, in their order."""
 
     steps: tuple[Step, ...]
-    envelope: bytes | None = None
 
     @property
     def ok(self) -> bool:
@@ -91,10 +96,17 @@ class Examiner:
             self._reader = None
 
     def examine(
-        self, pdf: bytes, *, certificates: Collection[bytes], envelope_verified: Callable[[bytes], bool]
+        self,
+        pdf: bytes,
+        *,
+        certificates: Collection[bytes],
+        keyids: Collection[str] = (),
+        envelope_verified: Callable[[bytes], bool],
     ) -> Examined:
-        """All four steps. ``certificates``: X.509 (DER), got from the library. ``envelope_verified`` is asked about the attached
-        envelope between P3 and P4."""
+        """All four steps. ``certificates``: X.509 (DER), and ``keyids``: ids of P-256 keys, both got from the library.
+
+        ``envelope_verified`` is asked about the attached envelope between P3 and P4.
+        """
         found = self._read(pdf)
         if "failed" in found:
             return _ended(_failed("P1", str(found["failed"])))
@@ -105,7 +117,7 @@ class Examiner:
         )
         steps = [
             _passed("P1", f"one certifying signature over the whole file{stamped}"),
-            _signer(found, certificates),
+            _signer(_bytes(found["certificate"]), certificates, keyids),
         ]
         if "unattached" in found:
             return _ended(*steps, _failed("P3", str(found["unattached"])))
@@ -121,7 +133,7 @@ class Examiner:
         steps.append(_passed("P3", name))
         if envelope_verified(envelope):
             steps.append(_pages(pdf, found, envelope))
-        return _ended(*steps, envelope=envelope)
+        return _ended(*steps)
 
     def _read(self, pdf: bytes) -> dict[str, Any]:
         """What the reading process says. A process that is gone has said no."""
@@ -146,12 +158,25 @@ class Examiner:
         return found if isinstance(found, dict) else {"failed": NO_SIGNATURE}
 
 
-def _signer(found: dict[str, Any], certificates: Collection[bytes]) -> Step:
-    if not certificates:
-        return _unchecked("P2", "no certificate was given")
-    if _bytes(found["certificate"]) in certificates:
+def _signer(certificate: bytes, certificates: Collection[bytes], keyids: Collection[str]) -> Step:
+    """A certificate that was given must be this one. A key that was given may have nothing to do with PDFs."""
+    if certificate in certificates:
         return _passed("P2", "the signer's certificate is one of those given")
-    return _failed("P2", "it was signed with another certificate")
+    if _keyid(certificate) in keyids:
+        return _passed("P2", "the signer's key is one of those given")
+    if certificates:
+        return _failed("P2", "it was signed with another certificate")
+    return _unchecked("P2", "no certificate was given")
+
+
+def _keyid(certificate: bytes) -> str | None:
+    try:
+        key = x509.load_der_x509_certificate(certificate).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        return None
+    return "p256:" + sha256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)).hexdigest()
 
 
 def _pages(pdf: bytes, found: dict[str, Any], envelope: bytes) -> Step:
@@ -171,13 +196,13 @@ def _pages(pdf: bytes, found: dict[str, Any], envelope: bytes) -> Step:
     return _passed("P4", "printed again from the envelope, they are the same bytes")
 
 
-def _ended(*steps: Step, envelope: bytes | None = None) -> Examined:
+def _ended(*steps: Step) -> Examined:
     """The rest is not checked."""
     done = {step.id for step in steps}
     failed = next((step.id for step in steps if step.result is Result.FAILED), None)
     why = f"step {failed} failed" if failed else "the envelope did not verify"
     rest = [_unchecked(id, why) for id in STEPS if id not in done]
-    return Examined(steps=(*steps, *rest), envelope=envelope)
+    return Examined(steps=(*steps, *rest))
 
 
 def _passed(id: str, detail: str) -> Step:

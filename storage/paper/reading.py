@@ -52,20 +52,18 @@ def read(pdf: bytes) -> dict[str, Any]:
     certificate = _signed(signature)
     time_stamp = _canonical(signature, certificate)
     _quiet(reader)
+    answer = {"certificate": _text(certificate), "timeStamp": time_stamp}
     try:
         name, envelope = _attached(reader)
     except VerificationFailed as error:
-        return {"unattached": error.message}
-    at = signature.self_reported_timestamp
+        return {**answer, "unattached": error.message}
     return {
-        "certificate": _text(certificate),
-        "signature": _text(signature.signer_info["signature"].native),
-        "at": None if at is None else at.isoformat(),
-        "timeStamp": time_stamp,
-        "covered": [int(one) for one in signature.byte_range],
-        "keywords": str(reader.trailer["/Info"].get("/Keywords", "")),
+        **answer,
         "name": name,
         "envelope": _text(envelope),
+        "signature": _text(signature.signer_info["signature"].native),
+        "covered": [int(one) for one in signature.byte_range],
+        "keywords": str(reader.trailer["/Info"].get("/Keywords", "")),
     }
 
 

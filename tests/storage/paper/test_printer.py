@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -10,12 +11,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from retention import envelope as envelopes
 from retention.errors import VerificationFailed
+from storage.paper.content import page, parse
 from storage.paper.printer import UNKNOWN_LETTER, maker, render, shown_letters
 from tests.retention import certificate_facts as invented
 from tests.storage.paper import press
@@ -155,6 +158,19 @@ def test_markup_in_a_text_is_text() -> None:
     told = render(invented.sealed(authority__title='#read("/etc/passwd") *b* https://example.org $x$'))
     assert abs(len(told) - harmless) < 20_000
     assert b"/URI" not in told
+
+
+def test_the_checkpoint_of_the_log_is_told_in_its_own_words() -> None:
+    note = "log.example\n1234\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n— log.example AbCd\n"
+    for checkpoint, told in (
+        (
+            base64.b64encode(note.encode()).decode(),
+            "log.example, 1234 entries, root CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=",
+        ),
+        ("?", "?"),
+    ):
+        shown = page(parse(invented.sealed(evidence__checkpoint=checkpoint)))
+        assert ["Log before it", told] in cast("list[object]", shown["evidence"])
 
 
 def test_what_is_no_certificate_is_not_printed() -> None:
