@@ -83,8 +83,8 @@ COMMANDS = (
     Command(
         "certificate pdf",
         "console.cli.paper:pdf",
-        "Print a certificate as a signed PDF, to be signed off and filed.\n\n"
-        "The page is made from the signed envelope alone, which is attached to it.",
+        "Print certificates as signed PDFs, to be signed off and filed.\n\n"
+        "A page is made from the signed envelope alone, which is attached to it.",
     ),
     Command(
         "certificate export",

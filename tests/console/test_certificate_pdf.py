@@ -32,7 +32,9 @@ def certificate(library: Library) -> str:
 
 @pytest.fixture
 def page(library: Library, certificate: str) -> Path:
-    return Path(library.done("certificate", "pdf", certificate, "--json").json["file"])
+    (page,) = library.done("certificate", "pdf", certificate, "--json").json["pages"]
+    assert (page["certificate"], page["new"]) == (certificate, True)
+    return Path(page["file"])
 
 
 def test_a_page_is_published_beside_the_envelope_and_printed_once(
@@ -50,6 +52,15 @@ def test_a_page_is_published_beside_the_envelope_and_printed_once(
     assert (said.code, other.read_bytes()) == (5, b"a letter to the board")
     assert library("certificate", "pdf", certificate, "-o", library.root / "no" / "where.pdf").code == 2
     assert library("certificate", "pdf", "C20350615-00000000-1").code == 2
+
+
+def test_without_a_certificate_every_one_that_has_no_page_is_printed(library: Library, page: Path) -> None:
+    assert library.done("certificate", "pdf").out == "0 pages printed\n"
+    library.done("run", "--execute", "--record-type", "camera-footage")
+    (new,) = library.done("certificate", "pdf", "--json").json["pages"]
+    assert Path(new["file"]) != page
+    library.done("certificate", "verify", new["file"], page)
+    assert library("certificate", "pdf", "-o", library.root / "all.pdf").code == 2
 
 
 def test_the_transcript_of_a_verification_of_a_page(library: Library, page: Path) -> None:
