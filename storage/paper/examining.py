@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from retention.document import JSON
 from retention.errors import VerificationFailed
 from retention.verify import Result
-from storage.paper.content import attachment, parse
+from storage.paper.parsed import attachment, parse
 from storage.paper.printer import maker
 from storage.paper.reading import LENGTH, MAX_PDF, NO_SIGNATURE
 from storage.paper.signature import printed

@@ -17,7 +17,8 @@ import typst
 
 from retention.document import texts
 from retention.errors import VerificationFailed
-from storage.paper.content import page, parse
+from storage.paper.content import page
+from storage.paper.parsed import parse
 
 TEMPLATE = 1
 """Counted up with every change of what comes out, so that a page of another version is not taken for a changed one."""

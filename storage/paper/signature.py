@@ -24,7 +24,7 @@ from pyhanko.sign.signers.pdf_signer import PdfSigningSession
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from storage.paper.content import parse
+from storage.paper.parsed import parse
 from storage.paper.printer import render
 
 FIELD = "Certification"

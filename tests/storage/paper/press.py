@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from retention.facts import AppliedRule, Person, Window
+from retention.facts import AppliedRule, Medium, Method, Person, Residual, State, Window
 from storage.paper.document_key import DocumentKey, load, self_signed
 from storage.paper.signature import printed
 from tests.retention import certificate_facts as invented
@@ -63,6 +63,36 @@ def crowded() -> bytes:
         residual__third_parties=("collection agency",),
         residual__statistics_kept="checkouts per branch and month",
         evidence__leaves=items,
+    )  # fmt: skip
+
+
+def final() -> bytes:
+    """A final certificate with everything the others leave out: media, keys, acceptance, no exceptions, personal data replaced."""
+    return invented.sealed(
+        identity__id="C-2026-0007-f",
+        identity__state=State.FINAL,
+        identity__supersedes="C-2026-0007-p",
+        authority__disposition="anonymize",
+        authority__approval="standing",
+        authority__past_maximum=0,
+        what__items=1,
+        what__locations=(
+            invented.place(
+                destroyed=1, already_absent=0, withheld=0, not_destroyed=0, unknown=0, seen_absent=1,
+                method=Method.CRYPTOGRAPHIC_ERASE, not_claimed=(), size=1,
+            ),
+        ),
+        what__media=(
+            Medium(make="Acme", model="SSD 9", serial="S-1", property_number=None, media_type="solid-state drive",
+                   source="public computer 12", categorization="confidential"),
+        ),
+        what__earliest=date(2026, 1, 2),
+        what__latest=date(2026, 1, 2),
+        how__keys_destroyed=("0123456789abcdef0123456789abcdef",),
+        verification__accepted_by=Person(name="Mei Lind", title="Library Director", on=date(2026, 11, 21)),
+        people__approvals=(),
+        residual=Residual(windows=(Window(copy="backups", store="evergreen", until=date(2026, 11, 20)),)),
+        evidence__leaves=1,
     )  # fmt: skip
 
 

@@ -18,13 +18,14 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 
 from retention import envelope as envelopes
 from retention.errors import VerificationFailed
-from storage.paper.content import page, parse
+from storage.paper.content import page
+from storage.paper.parsed import parse
 from storage.paper.printer import UNKNOWN_LETTER, maker, render, shown_letters
 from tests.retention import certificate_facts as invented
 from tests.storage.paper import press
 
 GOLDEN = Path(__file__).parent / "golden"
-CASES = {"certificate": lambda: press.ENVELOPE, "crowded": press.crowded}
+CASES = {"certificate": lambda: press.ENVELOPE, "crowded": press.crowded, "final": press.final}
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,7 @@ def test_the_text_of_the_page(printed: dict[str, Path], name: str) -> None:
     text = press.said("pdftotext", "-layout", printed[name], "-")
     text = "\n".join(re.sub(" {2,}", "  ", line.rstrip()) for line in text.split("\n"))
     assert text == accepted(f"{name}.txt", text)
+    assert not re.search("unrecoverabl|legal hold|sealed", text, re.IGNORECASE)
 
 
 @pytest.mark.usefixtures("poppler")
@@ -182,6 +184,8 @@ def test_what_is_no_certificate_is_not_printed() -> None:
     ):
         with pytest.raises(VerificationFailed):
             render(envelope)
+    with pytest.raises(VerificationFailed, match="no matter is pending"):
+        render(invented.sealed(statement__no_pending_matter=False))
     with pytest.raises(VerificationFailed, match="name of a file"):
         render(invented.sealed(identity__id="../../etc/passwd"))
 
