@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -29,6 +30,8 @@ NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """RFC 5280 §4.1.2.5, no well-defined end: an end would only make old evidence look wrong."""
 MOST_LETTERS = 64
 """Of a common name (X.520)."""
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of the curve P-256 (SP 800-186)."""
 BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -40,8 +43,14 @@ class DocumentKey:
     certificate: bytes = field(repr=False)
 
     def sign(self, message: bytes) -> bytes:
-        """ECDSA with SHA-256, DER; the same for the same message (RFC 6979)."""
-        return self._key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+        """ECDSA with SHA-256, DER; the same for the same message (RFC 6979), in its one form."""
+        return one_form(self._key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
+
+
+def one_form(signature: bytes) -> bytes:
+    """Of the two valid forms of a P-256 signature the one with the smaller *s*. Raises ``ValueError`` for what is none."""
+    r, s = decode_dss_signature(signature)
+    return encode_dss_signature(r, min(s, ORDER - s))
 
 
 def make(name: str, *, at: datetime) -> tuple[bytes, bytes]:

@@ -29,6 +29,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from retention.document import MAX_BYTES
 from retention.envelope import PAYLOAD_TYPE
 from retention.errors import VerificationFailed
+from storage.paper.document_key import one_form
 
 SECONDS = 5
 MEMORY = 1024 * 1024 * 1024
@@ -131,7 +132,8 @@ def _canonical(signature: EmbeddedPdfSignature, certificate: bytes) -> str | Non
             ),
         }
     )
-    if expected.dump() != cms.ContentInfo.load(signature.pkcs7_content).dump():
+    value = info["signature"].native
+    if expected.dump() != cms.ContentInfo.load(signature.pkcs7_content).dump() or one_form(value) != value:
         raise VerificationFailed("the signature is not in the form this program writes")
     return time
 

@@ -10,6 +10,7 @@ from hashlib import sha256
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,12 +21,16 @@ from pyhanko.sign import fields
 
 from retention.verify import Result
 from storage.paper import signature
+from storage.paper.document_key import ORDER
 from storage.paper.examining import Examined, Examiner
 from storage.paper.printer import render
 from storage.paper.reading import MAX_PDF, SECONDS
+from storage.paper.signature import printed
 from tests.retention import certificate_facts as invented
 from tests.storage.paper import press
 
+PATIENCE = 12 * SECONDS
+"""Seconds of the clock; the limit is in seconds of the processor, of which others may want their share."""
 PAGE = press.page()
 START, END = PAGE.index(b"/Contents <3082") + len("/Contents "), PAGE.rindex(b"0>\n/ByteRange") + 2
 
@@ -100,6 +105,17 @@ def test_a_page_without_a_signature_is_found(examiner: Examiner) -> None:
     assert failed(examine(examiner, render(press.ENVELOPE))) == ["P1"]
 
 
+def test_the_other_form_of_the_same_signature_is_found(examiner: Examiner) -> None:
+    """ECDSA has two valid signatures for each; only one is taken, so that nobody else can make a second file."""
+
+    def other(message: bytes) -> bytes:
+        r, s = decode_dss_signature(press.KEY.sign(message))
+        return encode_dss_signature(r, ORDER - s)
+
+    twin = printed(press.ENVELOPE, certificate=press.KEY.certificate, signer=other)
+    assert failed(examine(examiner, twin)) == ["P1"]
+
+
 def test_another_certificate_is_found(examiner: Examiner) -> None:
     another = press.document_key("another")
     assert failed(examine(examiner, press.page(key=another))) == ["P2"]
@@ -145,9 +161,9 @@ def signed(
 def test_pages_that_say_something_else_than_their_envelope_are_found(
     examiner: Examiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Signed by the library itself: the picture says less than what is attached."""
-    fewer = invented.sealed(what__items=7, evidence__leaves=7, what__locations=(invented.place(withheld=0),))
-    shown = render(fewer)
+    """Signed by the library itself: the picture says that more is gone than what is attached."""
+    better = invented.sealed(what__locations=(invented.place(withheld=0, destroyed=5, seen_absent=5),))
+    shown = render(better)
     attached = press.ENVELOPE
 
     def swapped(_: bytes) -> bytes:
@@ -251,7 +267,7 @@ def test_a_signed_page_that_acts_is_refused(
     began = time.monotonic()
     examined = examine(examiner, signed(monkeypatch, lambda pdf: _changed(pdf, change)))
     assert failed(examined) == ["P1"]
-    assert time.monotonic() - began < SECONDS + 10
+    assert time.monotonic() - began < PATIENCE
 
 
 def test_an_attachment_that_unpacks_without_end_is_refused(
@@ -286,7 +302,7 @@ HOSTILE = {
 def test_hostile_bytes_cost_little(examiner: Examiner, name: str) -> None:
     began = time.monotonic()
     assert failed(examine(examiner, HOSTILE[name])) == ["P1"]
-    assert time.monotonic() - began < SECONDS + 10
+    assert time.monotonic() - began < PATIENCE
     assert examine(examiner, PAGE).ok, "and the next file is examined as if nothing had been"
 
 
