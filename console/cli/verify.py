@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from console.cli import verify_pdf
 from console.cli.answer import Answer, Line, bad, doubtful, good, heading
 from console.cli.exits import worst
 from console.cli.options import Here, Json, Many
-from console.cli.verify_pdf import Pdfs
+from console.cli.verify_pdf import SUFFIX as PDF
+from console.cli.verify_pdf import Pdfs, is_pdf
 from retention.errors import UsageError, VerificationFailed
 from retention.signing import MAX_KEY_FILE, PublicKey, key_ring, load_public_keys
 from retention.verify import Report, Result
@@ -70,21 +70,18 @@ def verify(
             given = key or [beside[0], *(one for one in beside[1:] if one.is_file())]
             ring, certificates = _given(given, hint="name the library's public key with --key")
             leaves_file = leaves or _leaves_beside(file)
-            facts: dict[str, Any] = {"file": file, "leaves": leaves_file, "keys": sorted(ring)}
             content = _head(file, MAX_FILE)
             lines.append(heading(str(file)))
             check = partial(_verify, ring=ring, people=people, leaves=leaves_file)
-            if verify_pdf.is_pdf(file, content):
-                examined, report = pdfs.examine(content, check, certificates=certificates, keyids=ring)
-                lines += verify_pdf.lines(examined, report, _lines)
-                ok = examined.ok and report is not None and report.ok
-                document = {} if report is None else report.document()
-                found.append({**facts, **document, "ok": ok, "pdf": examined.document()})
+            if is_pdf(file, content):
+                outcome = pdfs.examine(content, check, certificates=certificates, keyids=ring)
+                lines += outcome.lines(_lines)
+                ok, document = outcome.ok, outcome.document()
             else:
                 report = check(content)
                 lines += [*_lines(report), good(report.verdict) if report.ok else bad(report.verdict)]
-                ok = report.ok
-                found.append({**facts, **report.document()})
+                ok, document = report.ok, report.document()
+            found.append({"file": file, "leaves": leaves_file, "keys": sorted(ring), **document})
             codes.append(0 if ok else VerificationFailed.exit_code)
     body = {"ok": worst(codes) == 0, "certificates": found}
     return Answer(
@@ -105,7 +102,7 @@ def _verify(
 
 
 def _leaves_beside(file: Path) -> Path | None:
-    for suffix in (ENVELOPE, verify_pdf.SUFFIX):
+    for suffix in (ENVELOPE, PDF):
         if file.name.endswith(suffix):
             beside = file.with_name(file.name.removesuffix(suffix) + ".leaves")
             return beside if beside.is_file() else None

@@ -6,13 +6,18 @@ The envelope's steps need pyHanko as little as ever: without it this says so, an
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from console.cli.answer import Line, bad, doubtful, good
 from console.cli.registry import later
+from retention.document import JSON
 from retention.errors import UsageError
 from retention.verify import Report, Result
+
+if TYPE_CHECKING:
+    from storage.paper.examining import Examined, Examiner
 
 SUFFIX = ".pdf"
 MAGIC = b"%PDF-"
@@ -23,11 +28,48 @@ def is_pdf(file: Path, head: bytes) -> bool:
     return file.suffix.lower() == SUFFIX or head.startswith(MAGIC)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a PDF's own steps, and the report on the envelope attached to it, if it came to that."""
+
+    examined: Examined
+    report: Report | None
+
+    @property
+    def ok(self) -> bool:
+        return self.examined.ok and self.report is not None and self.report.ok
+
+    @property
+    def verdict(self) -> str:
+        """One line for people."""
+        if self.report is None or (not self.examined.ok and self.report.ok):
+            return self.examined.verdict
+        if not self.report.ok or not self.examined.verdict:
+            return self.report.verdict
+        return f"{self.report.verdict}; of the PDF not checked: step {self.examined.verdict}"
+
+    def lines(self, told: Callable[[Report], list[Line]]) -> list[Line]:
+        """P1 to P3, the envelope's own steps as ``told`` tells them, P4, and one verdict over all."""
+        marks = {Result.PASSED: good, Result.FAILED: bad, Result.NOT_CHECKED: doubtful}
+        own: list[Line] = [
+            marks[one.result](f"  {one.id}. {one.name}: {one.result.value.replace('-', ' ')}: {one.detail}")
+            for one in self.examined.steps
+        ]
+        inner = [] if self.report is None else told(self.report)
+        return [*own[:-1], *inner, own[-1], good(self.verdict) if self.ok else bad(self.verdict)]
+
+    def document(self) -> dict[str, JSON]:
+        """As the document of an envelope's report, with the PDF's own steps under ``pdf``."""
+        inner = Report(steps=()) if self.report is None else self.report
+        complete = inner.complete and not self.examined.verdict
+        return {**inner.document(), "ok": self.ok, "complete": complete, "pdf": self.examined.document()}
+
+
 class Pdfs:
     """Examines PDFs; the programs that takes are loaded with the first one."""
 
     def __init__(self) -> None:
-        self._examiner: Any = None
+        self._examiner: Examiner | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -43,8 +85,8 @@ class Pdfs:
         *,
         certificates: Collection[bytes],
         keyids: Collection[str],
-    ) -> tuple[Any, Report | None]:
-        """What came of the PDF's own steps (`storage.paper.examining.Examined`), and the report on the envelope attached to it."""
+    ) -> Outcome:
+        """``verify``: verifies the attached envelope. The rest as `storage.paper.examining` takes it. Raises `UsageError` without pyHanko."""
         reports: list[Report] = []
 
         def verified(envelope: bytes) -> bool:
@@ -55,41 +97,15 @@ class Pdfs:
         examined = self._examiner.examine(
             pdf, certificates=certificates, keyids=keyids, envelope_verified=verified
         )
-        return examined, reports[0] if reports else None
+        return Outcome(examined=examined, report=reports[0] if reports else None)
 
 
-def _examiner() -> Any:
+def _examiner() -> Examiner:
     try:
-        return later("storage.paper.examining:Examiner")()
+        return cast("Examiner", later("storage.paper.examining:Examiner")())
     except ImportError as error:
         missing = (error.name or "a program").partition(".")[0]
         raise UsageError(
             f"checking a PDF needs {missing}, which is not installed here",
             "take the envelope out (pdfdetach -saveall FILE) and verify that: it needs less",
         ) from None
-
-
-def lines(examined: Any, report: Report | None, told: Callable[[Report], list[Line]]) -> list[Line]:
-    """P1 to P3, the envelope's own steps without their verdict, P4, and one verdict over all."""
-    marks = {Result.PASSED: good, Result.FAILED: bad, Result.NOT_CHECKED: doubtful}
-    own: list[Line] = [
-        marks[step.result](f"  {step.id}. {step.name}: {step.result.value.replace('-', ' ')}: {step.detail}")
-        for step in examined.steps
-    ]
-    inner = told(report) if report is not None else []
-    ok = examined.ok and report is not None and report.ok
-    return [
-        *own[:-1],
-        *inner,
-        own[-1],
-        good(verdict(examined, report)) if ok else bad(verdict(examined, report)),
-    ]
-
-
-def verdict(examined: Any, report: Report | None) -> str:
-    """One line for people."""
-    if report is None or (not examined.ok and report.ok):
-        return str(examined.verdict)
-    if not report.ok or not examined.verdict:
-        return report.verdict
-    return f"{report.verdict}; of the PDF not checked: step {examined.verdict}"

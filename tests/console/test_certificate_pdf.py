@@ -119,6 +119,13 @@ def test_what_is_not_the_page_any_more_ends_with_6_and_one_line(library: Library
     unnamed = library.root / "unnamed"
     unnamed.write_bytes(good[:-1])
     assert "P1" in library("certificate", "verify", unnamed, "--key", key).out, "known by its first bytes"
+    (document,) = library("certificate", "verify", unnamed, "--key", key, "--json").json["certificates"]
+    assert (document["ok"], document["complete"], document["certificate"], document["steps"]) == (
+        False,
+        False,
+        None,
+        [],
+    )
     assert library("certificate", "verify", library.root / "nothing.pdf", "--key", key).code == 2
 
 
