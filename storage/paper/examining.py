@@ -16,9 +16,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -26,11 +27,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from retention.document import JSON
-from retention.errors import VerificationFailed
+from retention.errors import Unavailable, VerificationFailed
 from retention.verify import Result
 from storage.paper.parsed import attachment, parse
 from storage.paper.printer import maker
-from storage.paper.reading import LENGTH, MAX_PDF, NO_SIGNATURE
+from storage.paper.reading import LENGTH, MAX_PDF
 from storage.paper.signature import printed
 
 STEPS = {
@@ -92,7 +93,8 @@ class Examiner:
 
     def close(self) -> None:
         if self._reader is not None:
-            self._reader.communicate()
+            with suppress(BrokenPipeError):
+                self._reader.communicate()
             self._reader = None
 
     def examine(
@@ -105,7 +107,7 @@ class Examiner:
     ) -> Examined:
         """All four steps. ``certificates``: X.509 (DER), and ``keyids``: ids of P-256 keys, both got from the library.
 
-        ``envelope_verified`` is asked about the attached envelope between P3 and P4.
+        ``envelope_verified`` is asked about the attached envelope between P3 and P4. Raises `Unavailable` when nothing can be read here.
         """
         found = self._read(pdf)
         if "failed" in found:
@@ -136,26 +138,32 @@ class Examiner:
         return _ended(*steps)
 
     def _read(self, pdf: bytes) -> dict[str, Any]:
-        """What the reading process says. A process that is gone has said no."""
+        """What the reading process says. It outlives what it reads: when it is gone, that says nothing about the file."""
         if len(pdf) > MAX_PDF:
             return {"failed": f"it is larger than {MAX_PDF // 1024 // 1024} MiB"}
         if not pdf.startswith(b"%PDF-"):
             return {"failed": "it is not a PDF"}
+        try:
+            found = json.loads(self._asked(pdf))
+        except (OSError, ValueError):
+            raise Unavailable(
+                "the process that reads PDFs has ended without an answer",
+                "see whether the program is installed whole",
+            ) from None
+        return cast("dict[str, Any]", found)
+
+    def _asked(self, pdf: bytes) -> bytes:
         if self._reader is None:
             self._reader = subprocess.Popen(
-                [sys.executable, "-P", "-m", "storage.paper.reading"],
+                [sys.executable, "-P", "-m", "storage.paper.reading"],  # -P: nothing is taken from a folder full of evidence
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         source, answers = self._reader.stdin, self._reader.stdout
         assert source is not None
         assert answers is not None
-        try:
-            source.write(len(pdf).to_bytes(LENGTH, "big") + pdf)
-            source.flush()
-            found = json.loads(answers.readline() or b"null")
-        except (OSError, ValueError):
-            found = None
-        return found if isinstance(found, dict) else {"failed": NO_SIGNATURE}
+        source.write(len(pdf).to_bytes(LENGTH, "big") + pdf)
+        source.flush()
+        return answers.readline()
 
 
 def _signer(certificate: bytes, certificates: Collection[bytes], keyids: Collection[str]) -> Step:

@@ -19,6 +19,7 @@ from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import fields
 
+from retention.errors import Unavailable
 from retention.verify import Result
 from storage.paper import signature
 from storage.paper.document_key import ORDER
@@ -304,6 +305,14 @@ def test_hostile_bytes_cost_little(examiner: Examiner, name: str) -> None:
     assert failed(examine(examiner, HOSTILE[name])) == ["P1"]
     assert time.monotonic() - began < PATIENCE
     assert examine(examiner, PAGE).ok, "and the next file is examined as if nothing had been"
+
+
+def test_a_reader_that_does_not_start_says_nothing_about_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    examiner = Examiner()
+    with pytest.raises(Unavailable, match="has ended without an answer"):
+        examine(examiner, PAGE)
+    examiner.close()
 
 
 @settings(max_examples=50)
