@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """Cron of the reminders."""
     coverage: str = "0 6 * * 1"
     """Cron of the look for what no rule speaks about."""
+    tsa_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    """Time stamping authority (RFC 3161) for signed PDFs; by default none."""
     stores: dict[str, StoreSettings] = {}
 
     @property

@@ -25,6 +25,8 @@ from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
+from storage.paper import document_key
+from storage.paper.document_key import DocumentKey
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
 
@@ -83,6 +85,11 @@ class Site:
         return load_private(self._secret("signing.pem"), name=self.settings.state_dir.name)
 
     @cached_property
+    def document_key(self) -> DocumentKey:
+        """The service's key for PDFs, with its certificate. A site may put a certificate of its own authority in place of it."""
+        return document_key.load(self._secret("document-signing.pem"), self._secret("document-signing.crt"))
+
+    @cached_property
     def certifier(self) -> Certifier:
         return Certifier(
             ledger=self.ledger, stores=self.stores, evidence=self.settings.evidence, signers=(self.signing_key,),
@@ -135,6 +142,13 @@ class Site:
             self.settings.evidence.mkdir(parents=True, exist_ok=True)
             (self.settings.evidence / "retention.pub").write_text(key.public.line + "\n", encoding="ascii")
             done.append(f"made the signing key {key.keyid}")
+        if not (folder / "document-signing.pem").exists():
+            pem, certificate = document_key.make(self._signs_as(), at=self.now())
+            write_secret(folder / "document-signing.pem", pem)
+            self.settings.evidence.mkdir(parents=True, exist_ok=True)
+            for place in (folder, self.settings.evidence):
+                (place / "document-signing.crt").write_bytes(certificate)
+            done.append("made the key that signs certificates as PDF")
         revision = self.ledger.connection.upgrade()
         done.append(f"the ledger is at revision {revision}")
         with suppress(
@@ -152,6 +166,13 @@ class Site:
             if isinstance(location, TreeLocation) and location.vault_of is not None
             if vault.make(self.stores.root_of(location.store), location.path)
         ]
+
+    def _signs_as(self) -> str:
+        """The name in the certificate for PDFs: the library's, or the state folder's where there is no schedule yet."""
+        try:
+            return self.schedule.library.organization
+        except (UsageError, ScheduleInvalid):
+            return self.settings.state_dir.name
 
     def close(self) -> None:
         for name in ("stores", "ledger"):

@@ -92,14 +92,24 @@ class Certifier:
         """Where the envelope is published; the leaf file lies beside it with the suffix ``.leaves``."""
         return self._evidence / f"{certificate.id}.dsse.json"
 
+    def page_path(self, certificate: Certificate) -> Path:
+        """Where the page for people is published (`storage.paper`), beside the envelope."""
+        return self._evidence / f"{certificate.id}.pdf"
+
     def publish(self, certificate: Certificate) -> Path:
         """Write the envelope's file (again), whole or not at all: the ledger has it in any case. Raises `Unavailable`."""
-        path = self.path(certificate)
+        return self._publish(self.path(certificate), certificate.envelope)
+
+    def publish_page(self, certificate: Certificate, page: bytes) -> Path:
+        """Write the page's file, whole or not at all. Raises `Unavailable`."""
+        return self._publish(self.page_path(certificate), page)
+
+    def _publish(self, path: Path, content: bytes) -> Path:
         partial = path.with_name(path.name + ".partial")
         self._make_folder()
         try:
             with partial.open("wb") as file:
-                file.write(certificate.envelope)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)

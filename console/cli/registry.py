@@ -81,6 +81,12 @@ COMMANDS = (
         "Verify certificates from their files alone: no ledger, no settings, no network.",
     ),
     Command(
+        "certificate pdf",
+        "console.cli.paper:pdf",
+        "Print certificates as signed PDFs, to be signed off and filed.\n\n"
+        "A page is made from the signed envelope alone, which is attached to it.",
+    ),
+    Command(
         "certificate export",
         "console.cli.certificate:export",
         "Copy a certificate, its leaves and the public key to a folder.",
