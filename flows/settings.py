@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as Unreadable
 
 from retention.errors import SettingsError
+from storage.keys.opening import KeySite
+from storage.keys.roots.root import RootKind
 
 
 class StoreSettings(BaseModel):
@@ -48,6 +50,19 @@ class Settings(BaseSettings):
     """Where certificates are published; by default ``evidence`` in the state directory."""
     keyring: Path = Path("~/.config/retention/keys")
     """Where ``--as NAME`` looks for a person's signing key."""
+    keys_url: SecretStr | None = None
+    """SQLAlchemy URL of the key store; by default SQLite in the state directory."""
+    keys_root: RootKind = RootKind.LOCAL
+    """What opens the key store: a file (``local``), AWS KMS (``kms``), or both (``two-share``)."""
+    keys_root_dir: Path | None = None
+    """Root files and shares; by default ``roots`` in the state directory."""
+    keys_backups_dir: Path | None = None
+    """The key store's own backups; by default ``key-backups`` in the state directory."""
+    keys_kms_region: str | None = None
+    keys_kms_endpoint: str | None = None
+    """Another address than AWS's own, for a KMS behind a private endpoint."""
+    keys_kms_window_days: int = Field(default=30, ge=7, le=30)
+    """Days for which a deleted root can still be called back."""
     grace_days: int = Field(default=7, ge=1, le=3650)
     """Days between the second signature of a release and the moment a hold no longer keeps."""
     nightly: str = "15 2 * * *"
@@ -61,6 +76,19 @@ class Settings(BaseSettings):
         if self.ledger_url is not None:
             return self.ledger_url.get_secret_value()
         return f"sqlite:///{(self.state_dir / 'ledger.db').absolute()}"
+
+    @property
+    def keys(self) -> KeySite:
+        url = self.keys_url.get_secret_value() if self.keys_url is not None else None
+        return KeySite(
+            url=url or f"sqlite:///{(self.state_dir / 'keys.db').absolute()}",
+            kind=self.keys_root,
+            roots=self.keys_root_dir or self.state_dir / "roots",
+            backups=self.keys_backups_dir or self.state_dir / "key-backups",
+            region=self.keys_kms_region,
+            endpoint=self.keys_kms_endpoint,
+            window_days=self.keys_kms_window_days,
+        )
 
     @property
     def evidence(self) -> Path:

@@ -21,6 +21,8 @@ from storage.contract import Pace, Store
 from storage.destroy import Destroyer
 from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
+from storage.keys.keystore import KeyStore
+from storage.keys.worker import KeyWorker
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
 from storage.spool import Spool, create_private
@@ -66,6 +68,15 @@ class Site:
     @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.settings.ledger, self._sealing_key())
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        """The key store. What needs its root is better asked of `key_worker`."""
+        return self.settings.keys.open()
+
+    @cached_property
+    def key_worker(self) -> KeyWorker:
+        return KeyWorker(self.settings.keys)
 
     @cached_property
     def stores(self) -> StoreMap:
@@ -120,7 +131,7 @@ class Site:
         return Signatory(person=person, key=load_private(pem, name=name))
 
     def set_up(self) -> list[str]:
-        """Make what a new site needs: state folder, ledger, sealing key, signing key. Keeps what is there. Says what it did."""
+        """Make what a new site needs: state folder, ledger and key store with their keys, signing key. Keeps what is there. Says what it did."""
         done: list[str] = []
         folder = self.settings.state_dir
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -135,10 +146,11 @@ class Site:
             done.append(f"made the signing key {key.keyid}")
         revision = self.ledger.connection.upgrade()
         done.append(f"the ledger is at revision {revision}")
+        done.append(f"the key store is at revision {self.keys.upgrade(at=self.now())}")
         return done
 
     def close(self) -> None:
-        for name in ("stores", "ledger"):
+        for name in ("stores", "keys", "ledger"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 

@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from operator import itemgetter
+from typing import Protocol
 
 from retention import dates
 from retention.evaluate import evaluate
@@ -148,7 +149,14 @@ def holds_on(
     return tuple(hold for hold in holds if hold.state.keeps and matches(hold, record, location))
 
 
-def matches(hold: Hold, record: Record, location: TableLocation | TreeLocation) -> bool:
+class Tied(Protocol):
+    """What a hold must know of a location: how its records are tied to a patron (`retention.schedule.Location`)."""
+
+    @property
+    def subject(self) -> str: ...
+
+
+def matches(hold: Hold, record: Record, location: Tied) -> bool:
     """Whether the hold's scope covers the record.
 
     A record that names nobody (`subject` empty at a location that ties records to patrons) is known not to be about the
@@ -166,7 +174,7 @@ def matches(hold: Hold, record: Record, location: TableLocation | TreeLocation) 
     return record.span.overlaps(scope.span)
 
 
-def _about(record: Record, location: TableLocation | TreeLocation, hold: Hold) -> bool:
+def _about(record: Record, location: Tied, hold: Hold) -> bool:
     if location.subject == "none":
         return False
     if location.subject == "unknown":

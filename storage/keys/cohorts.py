@@ -50,7 +50,7 @@ def join(entry: Entry, cohort: str, row: Any, seq: int) -> None:
             objects=_holder.c.objects + 1,
             size=_holder.c.size + row.size,
             seconds=_holder.c.seconds + row.seconds,
-            unsealed_before=_holder.c.unsealed_before + (row.plaintext_since is not None),
+            unsealed_before=_holder.c.unsealed_before + int(row.plaintext_since is not None),
             trigger_first=min(triggers),
             trigger_last=max(triggers),
             last_seq=max(known.last_seq, seq),
@@ -68,6 +68,6 @@ def part(entry: Entry, cohort: str, row: Any) -> None:
             objects=_holder.c.objects - 1,
             size=_holder.c.size - row.size,
             seconds=_holder.c.seconds - row.seconds,
-            unsealed_before=_holder.c.unsealed_before - (row.plaintext_since is not None),
+            unsealed_before=_holder.c.unsealed_before - int(row.plaintext_since is not None),
         )
     )

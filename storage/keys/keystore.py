@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import ColumnElement, and_, exists, select
 
-from retention.decide import Criteria
 from retention.errors import KeyDestroyed, KeyStoreUnavailable, UsageError
 from retention.holds import Hold
 from retention.outcomes import Fate, Presence
@@ -22,6 +21,7 @@ from storage.database import BUSY_SECONDS
 from storage.keys import backup, erasure, registry, sealing, tables, versions
 from storage.keys.database import Entry, KeyDatabase
 from storage.keys.drill import Drill, drill
+from storage.keys.ground import Ground
 from storage.keys.keyring import Keyring
 from storage.keys.reconciling import Reconciliation
 from storage.keys.roots.root import Roots
@@ -117,6 +117,16 @@ class KeyStore:
             (registry.STATE.element, None if state is None else state.value),
         ]
         where = [column == value for column, value in asked if value is not None]
+        return self._strides(*where)
+
+    def held(self, record_type: str, location: str) -> Iterator[SealedObject]:
+        """What lies under the keys of holds, and in no cohort."""
+        return self._strides(
+            _object.c.record_type == record_type, _object.c.location == location, _object.c.cohort.is_(None),
+            registry.STATE.element != ObjectState.DESTROYED.value,
+        )  # fmt: skip
+
+    def _strides(self, *where: ColumnElement[bool]) -> Iterator[SealedObject]:
         after = ""
         while True:
             with self.db.reading() as connection:
@@ -125,6 +135,21 @@ class KeyStore:
             if len(found) < registry.STRIDE:
                 return
             after = found[-1].id
+
+    def kids(self, ids: Sequence[str]) -> list[str | None]:
+        """Ids of the keys of these cohorts and objects, of destroyed ones the key that was destroyed; ``None`` for an unknown id."""
+        found: dict[str, str] = {}
+        destruction = tables.destruction
+        with self.db.reading() as connection:
+            for part in _parts(ids):
+                for table, id, kid in (
+                    (_object, _object.c.id, _object.c.kid),
+                    (_holder, _holder.c.id, _holder.c.kid),
+                    (destruction, destruction.c.subject, destruction.c.kid),
+                ):
+                    rows = connection.execute(select(id, kid).select_from(table).where(id.in_(part)))
+                    found.update((row[0], row[1]) for row in rows)
+        return [found.get(id) for id in ids]
 
     def cohorts(self, record_type: str, location: str) -> list[Cohort]:
         """Living cohorts with at least one object, oldest first."""
@@ -192,9 +217,9 @@ class KeyStore:
 
     # Upkeep: these need the root.
 
-    def reconcile(self, criteria: Criteria, holds: Sequence[Hold], *, at: datetime) -> int:
+    def reconcile(self, ground: Ground, holds: Sequence[Hold], *, at: datetime) -> int:
         """Hold push-down for one record type at one location, given all holds in force that touch it. How many objects moved."""
-        return Reconciliation(self.db, self._keyring, criteria, holds).run(at=at)
+        return Reconciliation(self.db, self._keyring, ground, holds).run(at=at)
 
     def rotate(self, *, at: datetime, force: bool = False) -> RotationReport:
         """Finish or carry out a rotation of the root if one is needed, and settle what became of older roots."""
@@ -211,6 +236,18 @@ class KeyStore:
         """Put a backup's content into this key store, which must be empty. How many rows."""
         with tempfile.TemporaryDirectory(prefix="retention-keys-") as folder:
             return backup.restore(source, self.db, Path(folder))
+
+    def require_root(self) -> None:
+        """Raises `KeyStoreUnavailable` or `KeyUnreadable` unless the root in force can be used. Opens it for a moment."""
+        with self.db.reading() as connection, self._keyring.root(connection):
+            pass
+
+    def strangers(self) -> list[str]:
+        """Roots that lie here and that this store does not know, or calls gone. See `storage.keys.versions.strangers`."""
+        return versions.strangers(self.db, self.roots)
+
+    def has_backup(self) -> bool:
+        return bool(backup.listed(self.backups))
 
     def forget_shares(self, *, at: datetime) -> list[str]:
         """Destroy the local shares of old two-share roots: they are gone at once. Ids of these roots."""

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, exists, insert, select, update
+from sqlalchemy import Row, and_, delete, exists, select, update
 
-from retention.decide import Criteria, matches
+from retention.decide import matches
 from retention.holds import Hold
 from storage.keys import cohorts, registry, tables, tree
 from storage.keys.database import Entry, KeyDatabase
+from storage.keys.ground import Ground, looked_at, write_down
 from storage.keys.keyring import Keyring
 from storage.keys.sealed_facts import open_record
 from storage.keys.secret import SecretKey
 from storage.keys.values import ObjectState
 from storage.keys.wrapping import Purpose
-from storage.keys.writing import looked_at, terms
 
 STRIDE = 500
 _object, _holder, _key, _wrap, _looked = (
@@ -33,14 +33,14 @@ _object, _holder, _key, _wrap, _looked = (
 class Reconciliation:
     """Of one record type at one location. ``holds``: all that are in force and touch it."""
 
-    def __init__(self, db: KeyDatabase, keyring: Keyring, criteria: Criteria, holds: Sequence[Hold]) -> None:
+    def __init__(self, db: KeyDatabase, keyring: Keyring, ground: Ground, holds: Sequence[Hold]) -> None:
         self._db = db
         self._keyring = keyring
-        self._criteria = criteria
+        self._ground = ground
         self._holds = [hold for hold in holds if hold.state.keeps]
         self._here = (
-            _object.c.record_type == criteria.record_type.id,
-            _object.c.location == criteria.location.name,
+            _object.c.record_type == ground.record_type,
+            _object.c.location == ground.location,
         )
 
     def run(self, *, at: datetime) -> int:
@@ -56,8 +56,8 @@ class Reconciliation:
                 .where(
                     (_holder.c.kind == tree.HOLD)
                     | and_(
-                        _holder.c.record_type == self._criteria.record_type.id,
-                        _holder.c.location == self._criteria.location.name,
+                        _holder.c.record_type == self._ground.record_type,
+                        _holder.c.location == self._ground.location,
                     )
                 )
             )
@@ -68,7 +68,7 @@ class Reconciliation:
         moved = 0
         while True:
             with self._db.write(at) as entry:
-                looked = {hold.id: looked_at(entry, hold, self._criteria) for hold in self._holds}
+                looked = {hold.id: looked_at(entry, hold, self._ground) for hold in self._holds}
                 after = min(looked.values(), default=None)
                 if after is None:
                     return moved
@@ -81,7 +81,7 @@ class Reconciliation:
                 newest = rows[-1].seq if rows else after
                 for hold in self._holds:
                     if looked[hold.id] < newest:
-                        self._write_down(entry, hold, newest)
+                        write_down(entry, hold, self._ground, newest)
                 if len(rows) < STRIDE:
                     return moved
 
@@ -90,7 +90,7 @@ class Reconciliation:
         with self._keyring.data_key(entry.connection, row.kid) as key:
             record = open_record(row, key)
             under = self._under(entry, row.kid)
-            wanted = [hold.id for hold in looking if matches(hold, record, self._criteria.location)]
+            wanted = [hold.id for hold in looking if matches(hold, record, self._ground)]
             unwanted = [hold.id for hold in looking if hold.id in under and hold.id not in wanted]
             missing = [id for id in wanted if id not in under]
             for id in missing:
@@ -198,14 +198,3 @@ class Reconciliation:
     def _cohort_wrappers(self, entry: Entry, kid: str, cohort: str) -> list[str]:
         own = set(tree.keys_of(entry.connection, cohort))
         return [wrapper for wrapper in tree.wrappers_of(entry.connection, kid) if wrapper in own]
-
-    def _write_down(self, entry: Entry, hold: Hold, seq: int) -> None:
-        here = {
-            "hold": hold.id,
-            "record_type": self._criteria.record_type.id,
-            "location": self._criteria.location.name,
-        }
-        entry.connection.execute(
-            delete(_looked).where(*(_looked.c[name] == value for name, value in here.items()))
-        )
-        entry.connection.execute(insert(_looked).values(**here, terms=terms(hold, self._criteria), seq=seq))

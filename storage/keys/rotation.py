@@ -80,6 +80,7 @@ class Rotation:
         """Finish an interrupted rotation, or begin one when keys were destroyed since the last (or with ``force``); then settle."""
         report = RotationReport()
         with self._db.alone():
+            versions.require_no_strangers(self._db, self._roots)
             self._keyring.wipe()
             number, done = self._unfinished(at, force)
             if number:

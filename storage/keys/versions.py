@@ -80,6 +80,26 @@ def put_in_force(entry: Entry, version: RootVersion) -> None:
     entry.record("root-in-force", child=version.id)
 
 
+def strangers(db: KeyDatabase, roots: Roots) -> list[str]:
+    """Roots on this machine that the key store does not know, or says are gone: a restore of one of the two leaves them.
+
+    While one lies here, an older store may still open under it.
+    """
+    with db.reading() as connection:
+        expected = set(connection.execute(select(_root.c.id).where(_root.c.state != "gone")).scalars())
+    return sorted(set[str]().union(*(root.lying_here() for root in roots.known.values())) - expected)
+
+
+def require_no_strangers(db: KeyDatabase, roots: Roots) -> None:
+    """Raises `Refused`: nothing is called gone beside a root that nobody can account for."""
+    found = strangers(db, roots)
+    if found:
+        raise Refused(
+            f"a root lies here that the key store does not know: {', '.join(found)}",
+            "the key store or the roots were restored. If retention keys drill passes, move that file away and destroy it (docs/keys.md)",
+        )
+
+
 def settle(db: KeyDatabase, roots: Roots, *, at: datetime, spare: str = "") -> Settled:
     """Ask what became of every old version, write it down, and destroy what was retired. ``spare``: one that is still needed."""
     settled = Settled()

@@ -5,7 +5,6 @@ Refuses what is held, what is already gone, and what is not there: a read-back w
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from sqlalchemy import insert, select, update
@@ -16,6 +15,7 @@ from retention.holds import Hold
 from storage.database import stamp
 from storage.keys import cohorts, registry, tables, tree
 from storage.keys.database import Entry, KeyDatabase
+from storage.keys.ground import Ground, looked_at
 from storage.keys.values import Cohort, ObjectState, SealedObject
 
 _object, _holder = tables.sealed_object, tables.holder
@@ -44,7 +44,7 @@ class Writing:
         Also -1 when it looked under other terms (another epoch of the hold, or the location said something else about its subjects).
         """
         with self._db.answering():
-            return looked_at(self._entry, hold, criteria)
+            return looked_at(self._entry, hold, Ground.of(criteria))
 
     def destroy(self, ids: Sequence[str], *, witness: str) -> None:
         """Destroy cohorts (one key each) and single objects. Raises `Refused`, and then nothing may be committed."""
@@ -108,29 +108,3 @@ class Writing:
                 objects=objects, size=size, seconds=seconds, unsealed_before=unsealed_before, at=stamp(self._entry.at),
             )
         )  # fmt: skip
-
-
-def terms(hold: Hold, criteria: Criteria) -> str:
-    """Under which terms a hold looks at a location; when they change, it looks again from the beginning."""
-    scope = hold.scope
-    told = [
-        hold.epoch,
-        criteria.location.subject,
-        criteria.location.store,
-        scope.margin_before,
-        scope.margin_after,
-    ]
-    told += [scope.since, scope.until, sorted(scope.cameras), sorted(scope.branches), len(scope.subjects)]
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
-
-
-def looked_at(entry: Entry, hold: Hold, criteria: Criteria) -> int:
-    looked = tables.looked
-    row = entry.connection.execute(
-        select(looked).where(
-            looked.c.hold == hold.id,
-            looked.c.record_type == criteria.record_type.id,
-            looked.c.location == criteria.location.name,
-        )
-    ).first()
-    return row.seq if row is not None and row.terms == terms(hold, criteria) else -1

@@ -184,6 +184,10 @@ class KmsRoot:
     def destroy(self, version: RootVersion, *, at: datetime) -> Standing:
         return self._keys.schedule(version.reference, promised=version.until, at=at)
 
+    def lying_here(self) -> set[str]:
+        """Nothing: an account's keys are not counted for this."""
+        return set()
+
 
 def secret(answered: bytes, child: str) -> SecretKey:
     """What the KMS decrypted, as a key. Raises `KeyUnreadable` when it is none."""

@@ -94,6 +94,10 @@ class KeyFiles:
     def exists(self, id: str) -> bool:
         return self.path(id).exists()
 
+    def ids(self) -> set[str]:
+        """Every version whose file lies here."""
+        return {path.stem for path in self._folder.glob(f"*.{self._ending}")}
+
     def destroy(self, id: str) -> None:
         """Overwrite, unlink, and make the unlinking durable. A file that is not there stays so."""
         path = self.path(id)
@@ -140,6 +144,9 @@ class LocalRoot:
     def destroy(self, version: RootVersion, *, at: datetime) -> Standing:
         self.files.destroy(version.id)
         return self.standing(version, at=at)
+
+    def lying_here(self) -> set[str]:
+        return self.files.ids()
 
 
 def require_registered(key: SecretKey, version: RootVersion, name: str) -> None:

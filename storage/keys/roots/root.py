@@ -105,6 +105,10 @@ class Root(Protocol):
         """Destroy or schedule. May be repeated."""
         ...
 
+    def lying_here(self) -> set[str]:
+        """Ids of all versions that lie on this machine, whether the key store knows them or not."""
+        ...
+
 
 def through_memory(new: OpenRoot, old: OpenRoot, body: bytes, before: Place, after: Place) -> bytes:
     """`OpenRoot.take_over` for roots that cannot do it without showing us the key."""

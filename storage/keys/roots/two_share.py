@@ -75,6 +75,9 @@ class TwoShareRoot:
             return far
         return far if self.files.exists(version.id) else Standing(state=RootState.GONE, by="share")
 
+    def lying_here(self) -> set[str]:
+        return self.files.ids()
+
     def forget(self, version: RootVersion) -> Standing:
         """Destroy the share in the file: at once, and without the KMS."""
         self.files.destroy(version.id)
