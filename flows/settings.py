@@ -14,7 +14,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as Unreadable
 
 from retention.errors import SettingsError
-from storage.keys.opening import KeySite
 from storage.keys.roots.root import RootKind
 
 
@@ -76,19 +75,6 @@ class Settings(BaseSettings):
         if self.ledger_url is not None:
             return self.ledger_url.get_secret_value()
         return f"sqlite:///{(self.state_dir / 'ledger.db').absolute()}"
-
-    @property
-    def keys(self) -> KeySite:
-        url = self.keys_url.get_secret_value() if self.keys_url is not None else None
-        return KeySite(
-            url=url or f"sqlite:///{(self.state_dir / 'keys.db').absolute()}",
-            kind=self.keys_root,
-            roots=self.keys_root_dir or self.state_dir / "roots",
-            backups=self.keys_backups_dir or self.state_dir / "key-backups",
-            region=self.keys_kms_region,
-            endpoint=self.keys_kms_endpoint,
-            window_days=self.keys_kms_window_days,
-        )
 
     @property
     def evidence(self) -> Path:

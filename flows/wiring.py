@@ -22,6 +22,7 @@ from storage.destroy import Destroyer
 from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
 from storage.keys.keystore import KeyStore
+from storage.keys.opening import KeySite
 from storage.keys.worker import KeyWorker
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
@@ -72,11 +73,11 @@ class Site:
     @cached_property
     def keys(self) -> KeyStore:
         """The key store. What needs its root is better asked of `key_worker`."""
-        return self.settings.keys.open()
+        return key_site(self.settings).open()
 
     @cached_property
     def key_worker(self) -> KeyWorker:
-        return KeyWorker(self.settings.keys)
+        return KeyWorker(key_site(self.settings))
 
     @cached_property
     def stores(self) -> StoreMap:
@@ -165,6 +166,20 @@ class Site:
                 f"{self.settings.state_dir / name} is missing",
                 "a new site: retention db upgrade; otherwise restore it from your backup",
             ) from None
+
+
+def key_site(settings: Settings) -> KeySite:
+    """Where the key store, its roots and its backups are."""
+    url = None if settings.keys_url is None else settings.keys_url.get_secret_value()
+    return KeySite(
+        url=url or f"sqlite:///{(settings.state_dir / 'keys.db').absolute()}",
+        kind=settings.keys_root,
+        roots=settings.keys_root_dir or settings.state_dir / "roots",
+        backups=settings.keys_backups_dir or settings.state_dir / "key-backups",
+        region=settings.keys_kms_region,
+        endpoint=settings.keys_kms_endpoint,
+        window_days=settings.keys_kms_window_days,
+    )
 
 
 class StoreMap(Mapping[str, Store]):

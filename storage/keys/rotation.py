@@ -219,7 +219,7 @@ class Rotation:
         with self._db.reading() as connection:
             id = self._detail(number, Step.BEGUN)["old"]
             old = tree.version_of(connection.execute(select(_root).where(_root.c.id == id)).one())
-        standing = self._roots.of(old.kind).destroy(old, at=at)
+        standing = self._roots.of(old.kind).end(old, at=at)
         versions.write_down(self._db, old, standing, report.settled, at=at)
         with self._db.write(at) as entry:
             _journal(entry, number, Step.RETIRED)

@@ -149,7 +149,7 @@ def _settle_one(db: KeyDatabase, roots: Roots, row: Row[Any], settled: Settled, 
             with db.write(at) as entry:
                 _change(entry, version.id, "root-revived", state="retired", until=None)
             version = replace(version, until=None)
-        standing = root.destroy(version, at=at)
+        standing = root.end(version, at=at)
     write_down(db, version, standing, settled, at=at)
 
 

@@ -181,7 +181,7 @@ class KmsRoot:
     def standing(self, version: RootVersion, *, at: datetime) -> Standing:
         return self._keys.standing(version.reference, promised=version.until, at=at)
 
-    def destroy(self, version: RootVersion, *, at: datetime) -> Standing:
+    def end(self, version: RootVersion, *, at: datetime) -> Standing:
         return self._keys.schedule(version.reference, promised=version.until, at=at)
 
     def lying_here(self) -> set[str]:

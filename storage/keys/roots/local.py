@@ -55,7 +55,7 @@ class KeyFiles:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if again:
-                self.destroy(id)
+                self.erase(id)
             key = SecretKey.random()
             with create_private(self.path(id)) as file:
                 file.write(key.reveal())
@@ -98,7 +98,7 @@ class KeyFiles:
         """Every version whose file lies here."""
         return {path.stem for path in self._folder.glob(f"*.{self._ending}")}
 
-    def destroy(self, id: str) -> None:
+    def erase(self, id: str) -> None:
         """Overwrite, unlink, and make the unlinking durable. A file that is not there stays so."""
         path = self.path(id)
         try:
@@ -141,8 +141,8 @@ class LocalRoot:
             return Standing(state=RootState.USABLE)
         return Standing(state=RootState.GONE, by="file")
 
-    def destroy(self, version: RootVersion, *, at: datetime) -> Standing:
-        self.files.destroy(version.id)
+    def end(self, version: RootVersion, *, at: datetime) -> Standing:
+        self.files.erase(version.id)
         return self.standing(version, at=at)
 
     def lying_here(self) -> set[str]:

@@ -101,7 +101,7 @@ class Root(Protocol):
         """Ask the world. Raises `KeyStoreUnavailable` when it does not answer, or not in a way that can be trusted."""
         ...
 
-    def destroy(self, version: RootVersion, *, at: datetime) -> Standing:
+    def end(self, version: RootVersion, *, at: datetime) -> Standing:
         """Destroy or schedule. May be repeated."""
         ...
 

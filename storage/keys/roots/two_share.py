@@ -67,11 +67,11 @@ class TwoShareRoot:
             return Standing(state=RootState.GONE, by="share")
         return self._keys.standing(version.reference, promised=version.until, at=at)
 
-    def destroy(self, version: RootVersion, *, at: datetime) -> Standing:
+    def end(self, version: RootVersion, *, at: datetime) -> Standing:
         """Schedules the KMS's share; the share in the file goes with it, or before it (`forget`)."""
         far = self._keys.schedule(version.reference, promised=version.until, at=at)
         if far.state is RootState.GONE:
-            self.files.destroy(version.id)
+            self.files.erase(version.id)
             return far
         return far if self.files.exists(version.id) else Standing(state=RootState.GONE, by="share")
 
@@ -80,7 +80,7 @@ class TwoShareRoot:
 
     def forget(self, version: RootVersion) -> Standing:
         """Destroy the share in the file: at once, and without the KMS."""
-        self.files.destroy(version.id)
+        self.files.erase(version.id)
         return Standing(state=RootState.GONE, by="share")
 
 

@@ -17,7 +17,7 @@ STEPS = (
     (KeyDatabase, "write"),
     (KeyDatabase, "truncate"),
     (LocalRoot, "create"),
-    (LocalRoot, "destroy"),
+    (LocalRoot, "end"),
     (backup, "make"),
 )
 
