@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ class Database:
         """Bring the schema to this version, keeping everything. Returns the revision. Raises the owner's error."""
         if self.path is not None:
             self._make_private(self.path)
-        script = self._alembic()
+        script = _alembic(self.kind.migrations)
         try:
             with self._writing() as connection:
                 script.attributes["connection"] = connection
@@ -184,7 +184,7 @@ class Database:
 
     def head(self) -> str:
         """The schema revision this version of the product needs."""
-        return ScriptDirectory.from_config(self._alembic()).get_current_head() or ""
+        return _scripts(self.kind.migrations).get_current_head() or ""
 
     def require_current(self) -> None:
         """Raises the owner's error unless the schema is of this version."""
@@ -193,8 +193,7 @@ class Database:
         with self.reading() as connection:
             current = ", ".join(MigrationContext.configure(connection).get_current_heads())
         if current != self.head():
-            scripts = ScriptDirectory.from_config(self._alembic())
-            known = {script.revision for script in scripts.walk_revisions()}
+            known = {script.revision for script in _scripts(self.kind.migrations).walk_revisions()}
             raise self.kind.error(
                 f"{self.kind.noun} is at revision {current or 'none'}, this version needs {self.head()}",
                 "run: retention db upgrade"
@@ -209,11 +208,6 @@ class Database:
     def _bare(self) -> str:
         return self.kind.noun.removeprefix("the ")
 
-    def _alembic(self) -> Config:
-        config = Config()
-        config.set_main_option("script_location", str(self.kind.migrations))
-        return config
-
     def _make_private(self, path: Path) -> None:
         """Make the file before SQLite does: SQLite gives its log files the rights that the file has."""
         try:
@@ -225,6 +219,18 @@ class Database:
                 f"{self.kind.noun} cannot be made: {os.strerror(error.errno or 0)}",
                 "give this user the right to its folder",
             ) from None
+
+
+def _alembic(migrations: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    return config
+
+
+@lru_cache(maxsize=4)
+def _scripts(migrations: Path) -> ScriptDirectory:
+    """Read once: they do not change while a process runs, and reading them takes longer than asking the database."""
+    return ScriptDirectory.from_config(_alembic(migrations))
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

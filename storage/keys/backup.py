@@ -107,6 +107,11 @@ def _copy(read: Connection, write: Connection) -> int:
         for part in rows.partitions():
             write.execute(insert(table), [dict(row._mapping) for row in part])
             count += len(part)
+        if table.autoincrement_column is not None and write.dialect.name == "postgresql":
+            # Rows that bring their number with them do not move PostgreSQL's own counter.
+            newest = select(func.max(table.autoincrement_column)).scalar_subquery()
+            counter = func.pg_get_serial_sequence(table.name, table.autoincrement_column.name)
+            write.execute(select(func.setval(counter, func.coalesce(newest, 1))))
     return count
 
 

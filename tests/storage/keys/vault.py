@@ -184,6 +184,11 @@ class Adversary:
         event.listen(store.db.engine, "commit", self._keep)
         event.listen(store.db.engine, "rollback", self._keep)
 
+    def look(self, store: KeyStore) -> None:
+        """Take what stands there now, whoever wrote it."""
+        with store.db.reading() as connection:
+            self._keep(connection)
+
     def _keep(self, connection: Connection) -> None:
         rows = connection.exec_driver_sql("SELECT child, wrapper, purpose, epoch, body FROM wrap").fetchall()
         self.kept |= {(row[0], row[1], row[2], row[3], bytes(row[4])) for row in rows}
