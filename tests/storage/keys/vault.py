@@ -195,13 +195,18 @@ class Adversary:
 
     def opens(self, roots: dict[str, bytes]) -> dict[str, bytes]:
         """Every data key that these roots (by id) lead to, by kid."""
+        return self.reaches(roots)[1]
+
+    def reaches(self, roots: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """Every cohort and hold key, and every data key, by kid."""
         below: dict[str, list[Wrap]] = {}
         for wrap in self.kept:
             below.setdefault(wrap[1], []).append(wrap)
+        upper: dict[str, bytes] = {}
         found: dict[str, bytes] = {}
-        reached = dict(roots)
-        while reached:
-            wrapper, key = reached.popitem()
+        waiting = dict(roots)
+        while waiting:
+            wrapper, key = waiting.popitem()
             for child, _, purpose, epoch, body in below.get(wrapper, []):
                 bound = f"retention wrap v1\n{child}\n{wrapper}\n{purpose}\n{epoch}".encode()
                 try:
@@ -211,9 +216,9 @@ class Adversary:
                 assert commitment(opened) == child
                 if purpose == "data":
                     found[child] = opened
-                elif child not in reached:
-                    reached[child] = opened
-        return found
+                elif child not in upper:
+                    upper[child] = waiting[child] = opened
+        return upper, found
 
 
 def commitment(key: bytes) -> str:
