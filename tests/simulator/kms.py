@@ -132,6 +132,9 @@ class KmsClientDouble:
         return bool(name.split(":")[3] == self.meta.region_name)
 
     def _found(self, name: str, *states: str) -> _Key:
+        """By ARN, or by id in this client's region."""
+        if not name.startswith("arn:"):
+            name = f"arn:aws:kms:{self.meta.region_name}:{ACCOUNT}:key/{name}"
         if not self._here(name):
             raise refusal("NotFoundException")
         return self._kms.key(name, *states)

@@ -111,10 +111,12 @@ class KmsKeys:
                 "delete it in the KMS, if nothing else uses it",
             )
         now = self.standing(name, promised=promised, at=at)
-        if now.state not in {RootState.USABLE, RootState.DISABLED}:
+        if found is None or now.state not in {RootState.USABLE, RootState.DISABLED}:
             return now
         with asking("schedule the deletion of the old root"):
-            self.client.schedule_key_deletion(KeyId=name, PendingWindowInDays=self._window_days)
+            self.client.schedule_key_deletion(
+                KeyId=str(found["KeyId"]), PendingWindowInDays=self._window_days
+            )
         then = self.standing(name, promised=promised, at=at)
         if then.state is RootState.SCHEDULED and then.until is not None:
             shortest = at + timedelta(days=SHORTEST_DAYS) - timedelta(hours=1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import boto3
+from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
@@ -54,7 +54,7 @@ def connect(region: str | None, endpoint: str | None) -> KmsClient:
         retries={"mode": "standard", "max_attempts": ATTEMPTS}, connect_timeout=5, read_timeout=15
     )
     try:
-        client: KmsClient = boto3.client("kms", region_name=region, endpoint_url=endpoint, config=config)
+        client: KmsClient = Session().client("kms", region_name=region, endpoint_url=endpoint, config=config)
     except NoRegionError:
         raise SettingsError("the KMS root needs a region", "set RETENTION_KEYS_KMS_REGION") from None
     except (BotoCoreError, ValueError):

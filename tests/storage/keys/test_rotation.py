@@ -147,7 +147,7 @@ def test_a_power_cut_at_any_step_of_a_rotation_loses_nothing(prepared: Prepared)
 def test_several_power_cuts_in_a_row_lose_nothing_either(prepared: Prepared) -> None:
     """At random steps, until a rotation gets through."""
     chance, cuts = random.Random(7), 0
-    while cuts < 80:
+    while cuts < 60:
         with prepared.copied() as scene:
             while cut(scene, chance.randrange(1, 70)):
                 cuts += 1
