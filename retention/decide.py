@@ -165,6 +165,8 @@ def matches(hold: Hold, record: Record, location: Tied) -> bool:
     scope = hold.scope
     if not scope.touches(record.record_type, record.store):
         return False
+    if record.kept_by is not None:
+        return hold.id in record.kept_by
     if scope.subjects and not _about(record, location, hold):
         return False
     if scope.cameras and record.camera not in scope.cameras:
@@ -222,12 +224,15 @@ def decide(record: Record, criteria: Criteria, holds: Iterable[Hold]) -> Decisio
         day = dates.local_day(record.trigger, criteria.location.zone, criteria.library.zone)
         minimum_end = max(criteria.last_day(day, rule.minimum) for rule in applying)
         maximum = _maximum(day, applying, criteria)
-        if any(
+        young = any(
             not criteria.minimum_boundary(rule).is_after(record.trigger, criteria.location.zone)
             for rule in applying
-        ):
+        )
+        if young and not record.withdrawn:
             reasons.append(KeepReason.NOT_YET)
         until, since = minimum_end, dates.day_after(minimum_end)
+        if young and record.withdrawn:
+            since = criteria.on
         if consent:
             rule = governing_maximum(applying)
             boundary = None if rule is None else criteria.maximum_boundary(rule)

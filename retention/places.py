@@ -43,6 +43,7 @@ _FOR_TABLES = dict.fromkeys(
         "dependent",
         "clear",
         "replace",
+        "sealed",
     ),
     "it is for locations in a store of kind database",
 )
@@ -126,6 +127,7 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
         dependents=tuple(_dependent(item, own, key) for item in table.tables("dependent")),
         clear=table.optional("clear", fields.columns, ()) or (),
         replace=tuple((table.optional("replace", fields.by_column, fields.NO_VALUES) or {}).items()),
+        sealed=table.optional("sealed", fields.columns, ()) or (),
     )
     table.close(_FOR_TREES)
     return rows

@@ -323,7 +323,7 @@ def test_every_problem_of_a_broken_schedule_is_told_at_once() -> None:
 
 def test_every_code_is_documented() -> None:
     sources = Path(__file__).parents[2] / "retention"
-    files = ("loader", "checks", "places", "fields", "reading", "examples")
+    files = ("loader", "checks", "places", "fields", "reading", "examples", "shredding")
     used = {
         code
         for name in files
