@@ -18,7 +18,7 @@ from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from retention.records import Record
 from storage.contract import Claim, Finding, Lines, Pace, Survey
-from storage.files import checks, gate, survey
+from storage.files import checks, gate, survey, unreadable
 from storage.files.batch import FileBatch, presence
 from storage.files.facts import UNRECOGNISED, Facts, tree_location
 from storage.files.lines import from_text, read_line, to_text
@@ -27,6 +27,8 @@ from storage.files.tree import open_root
 
 class FileStore:
     """A store of kind *files* or *footage*. ``now``: the aware time, asked at the start of every survey and batch."""
+
+    sealed: None = None
 
     def __init__(self, name: str, root: Path, *, now: Callable[[], datetime]) -> None:
         self._name = name
@@ -123,6 +125,12 @@ class FileStore:
         return presence(
             self._root, tree_location(criteria).path, [read_line(line) for line in lines], sync=True
         )
+
+    def remove_unreadable(
+        self, criteria: Criteria, are_destroyed: Callable[[Sequence[str]], Sequence[bool]]
+    ) -> int:
+        """Remove sealed files whose keys are destroyed; see `storage.files.unreadable`."""
+        return unreadable.remove_unreadable(criteria, self._root, are_destroyed)
 
     def claim(self, criteria: Criteria) -> Claim:
         what = (
