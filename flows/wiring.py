@@ -12,9 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.settings import Settings, StoreSettings
-from retention.errors import LedgerUnavailable, SettingsError, UsageError
+from retention.errors import KeyStoreUnavailable, LedgerUnavailable, SettingsError, UsageError
 from retention.loader import load
-from retention.schedule import Schedule, StoreDeclaration, StoreKind
+from retention.schedule import Disposition, Schedule, StoreDeclaration, StoreKind
 from retention.signing import SigningKey, generate, load_private
 from storage.certifying import Certifier
 from storage.contract import Pace, Store
@@ -26,6 +26,8 @@ from storage.keys.opening import KeySite
 from storage.keys.worker import KeyWorker
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
+from storage.sealed.remembering import remembered
+from storage.sealed.store import SealedStore
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
 
@@ -79,9 +81,30 @@ class Site:
     def key_worker(self) -> KeyWorker:
         return KeyWorker(key_site(self.settings))
 
+    @property
+    def seals(self) -> bool:
+        """Whether anything is kept sealed here: by the schedule in force, or by an earlier one whose keys still live."""
+        shredded = any(one.disposition is Disposition.CRYPTO_SHRED for one in self.schedule.record_types)
+        return shredded or self._has_sealed
+
+    @cached_property
+    def _has_sealed(self) -> bool:
+        try:
+            return bool(remembered(self.ledger) or self.keys.overview().types)
+        except KeyStoreUnavailable:
+            return False  # nothing that the schedule in force shreds: the site can do without
+
     @cached_property
     def stores(self) -> StoreMap:
-        return StoreMap({store.name: store for store in self.schedule.stores}, self.settings, self.now)
+        declared = {store.name: store for store in self.schedule.stores}
+        return StoreMap(declared, self.settings, self.now, self._sealing if self.seals else None)
+
+    def _sealing(self, store: Store) -> Store:
+        """A store with its sealed side."""
+        return SealedStore(
+            store, self.keys, worker=self.key_worker, remover=store if isinstance(store, FileStore) else None,
+            remembered=lambda: remembered(self.ledger), now=self.now,
+        )  # fmt: skip
 
     @cached_property
     def spool(self) -> Spool:
@@ -186,16 +209,19 @@ class StoreMap(Mapping[str, Store]):
     """The stores that settings give an address, each opened when first asked for."""
 
     def __init__(
-        self, declared: Mapping[str, StoreDeclaration], settings: Settings, now: Callable[[], datetime]
-    ) -> None:
+        self, declared: Mapping[str, StoreDeclaration], settings: Settings, now: Callable[[], datetime],
+        sealing: Callable[[Store], Store] | None = None,
+    ) -> None:  # fmt: skip
         self._declared = declared
         self._settings = settings
         self._now = now
+        self._sealing = sealing
         self._open: dict[str, Store] = {}
 
     def __getitem__(self, name: str) -> Store:
         if name not in self._open:
-            self._open[name] = self._make(self._declared[name])
+            store = self._make(self._declared[name])
+            self._open[name] = store if self._sealing is None else self._sealing(store)
         return self._open[name]
 
     def __contains__(self, name: object) -> bool:

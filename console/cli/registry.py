@@ -49,6 +49,12 @@ COMMANDS = (
         "Without --execute nothing is touched, neither in a store nor in the ledger.",
     ),
     Command(
+        "withdraw",
+        "console.cli.withdraw:withdraw",
+        "Have sealed objects go before their period is over, by name and with a reason.\n\n"
+        "Destroys nothing: they are items of the next case of their record type. A legal hold keeps them all the same.",
+    ),
+    Command(
         "hold place",
         "console.cli.hold:place",
         "Place a hold: effective when the command returns.\n\n"
@@ -116,6 +122,13 @@ COMMANDS = (
         "keys forget-share",
         "console.cli.keys:forget_share",
         "Destroy the local shares of old two-share roots: they are gone at once, without waiting for the KMS.",
+    ),
+    Command(
+        "keys accept",
+        "console.cli.keys_accept:accept",
+        "Go on with a key store that was restored to an older state.\n\n"
+        "Keys that were destroyed after it was saved live in it again. The next run supersedes the certificates concerned and "
+        "destroys again what is due.",
     ),
     Command(
         "db upgrade",
