@@ -198,6 +198,10 @@ class SealedHarness:
                 "wrap": connection.execute("SELECT * FROM wrap WHERE child IN (?, ?)", (kid, wrapper)).fetchall(),
             }  # fmt: skip
 
+    def rotate(self, at: datetime) -> None:
+        """What a run does after its cases."""
+        self._keys.rotate(at=at)
+
     def ruin(self) -> None:
         with closing(sqlite3.connect(self._folder / "keys.db", timeout=20)) as connection, connection:
             connection.execute("PRAGMA foreign_keys = OFF")
