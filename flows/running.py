@@ -13,7 +13,14 @@ from typing import Protocol
 from flows import shredding
 from flows.shredding import Shredded
 from flows.wiring import Site, frozen
-from retention.errors import Refused, RetentionError, SettingsError, StoreUnavailable, UsageError
+from retention.errors import (
+    Refused,
+    RetentionError,
+    SettingsError,
+    StoreUnavailable,
+    UsageError,
+    VerificationFailed,
+)
 from retention.facts import State
 from retention.schedule import RecordType
 from storage.destroy import Disposal
@@ -189,7 +196,7 @@ def finish(site: Site) -> tuple[Shredded, list[Certificate]]:
         schedule = frozen(site.ledger.cases.schedule_text(case.schedule_digest))
         try:
             follower = site.certifier.follow_up(certificate, schedule, at=site.now(), actor=ACTOR)
-        except (StoreUnavailable, SettingsError) as error:
+        except (StoreUnavailable, SettingsError, VerificationFailed) as error:
             shredded.trouble.append(error)
             continue
         if follower is not None:

@@ -28,6 +28,7 @@ def finish(site: Site, *, actor: str) -> Shredded:
     if not site.seals or site.ledger.cases.halted() is not None:
         return done
     try:
+        site.require_keys()
         done.rotated = site.key_worker.rotate(at=site.now()).rotated
         remember(site.ledger, site.keys.epoch(), actor=actor, at=site.now())
     except (Refused, Unavailable, VerificationFailed) as error:

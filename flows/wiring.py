@@ -81,6 +81,13 @@ class Site:
     def key_worker(self) -> KeyWorker:
         return KeyWorker(key_site(self.settings))
 
+    def require_keys(self) -> None:
+        """The key store is there, and no older than the ledger knows it. Raises `KeyStoreUnavailable`.
+
+        Asked before anything that changes keys: work on a restored store would carry its epoch past the one that gives it away.
+        """
+        self.keys.require_ready(at_least=remembered(self.ledger))
+
     @property
     def seals(self) -> bool:
         """Whether anything is kept sealed here: by the schedule in force, or by an earlier one whose keys still live."""

@@ -37,6 +37,7 @@ def withdraw(site: Site, ids: Iterable[str], signatory: Signatory, reason: str) 
         raise UsageError("an object is withdrawn with a reason", "say why with --reason")
     now = site.now()
     site.ledger.require_ready(now)
+    site.require_keys()
     items = [site.keys.object(id) for id in dict.fromkeys(ids)]
     for item in items:
         _check(site, item)

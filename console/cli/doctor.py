@@ -164,7 +164,7 @@ def _ledger(site: Site) -> Iterator[Check]:
 
 def _key_store(site: Site) -> Iterator[Check]:
     keys = site.keys
-    keys.require_ready()
+    site.require_keys()
     overview = keys.overview()
     yield _ok("key store", f"schema {keys.db.head()} is current, epoch {overview.epoch}")
     with keys.gate(at=site.now()):  # taken and let go without a change: shows that it could be written to

@@ -38,7 +38,7 @@ def rotate(
     session: Here,
 ) -> Answer:
     with opened(session) as site:
-        site.keys.require_ready()
+        site.require_keys()
         report = site.key_worker.rotate(at=site.now(), force=force)
     body = {
         "rotated": report.rotated, "replaced": report.replaced, "rewrapped": report.rewrapped, "proven": report.proven,

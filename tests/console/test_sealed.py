@@ -190,6 +190,9 @@ def test_a_restored_key_store_is_refused_with_7_until_a_custodian_accepts_it(vau
     shutil.copytree(saved / "roots", vault.state / "roots")
     refused = vault("run", "--record-type", "incident-clips", "--execute", "--json")
     assert refused.code == 7
+    assert refused.json["root_replaced"] is False, "or its epoch would pass the one that gives it away"
+    assert vault("keys", "rotate", "--force").code == 7
+    assert vault("withdraw", clip, "--reason", "x", "--as", "ada").code == 7
     assert "older" in refused.json["results"][0]["error"]["message"]
     (superseded,) = refused.json["superseded"]
     envelope = json.loads((vault.state / "evidence" / f"{superseded}.dsse.json").read_text())
