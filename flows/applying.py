@@ -29,6 +29,7 @@ from flows.door import (
 )
 from flows.settling import Prepared
 from retention.errors import RetentionError, UsageError
+from retention.facts import State
 from retention.outcomes import Outcome
 
 SUMMARY = "retention-summary"
@@ -61,13 +62,24 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """Step 11 in counts and ids of certificates; ``trouble``: what the next run has to try again."""
+
+    rotated: bool = False
+    removed: int = 0
+    trouble: tuple[str, ...] = ()
+    finalised: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     """A whole run, in counts and opaque ids."""
 
     on: str
     prepared: Prepared
     lines: tuple[Line, ...]
-    finalised: tuple[str, ...]
+    finished: Finished
 
 
 @task(
@@ -105,7 +117,7 @@ def survey(record_type: RecordTypeId, day: Day) -> Surveyed:
 
 
 @task(
-    name="follow-up",
+    name="finish",
     retries=RETRIES,
     retry_delay_seconds=RETRY_DELAYS,
     retry_condition_fn=may_retry,
@@ -113,10 +125,15 @@ def survey(record_type: RecordTypeId, day: Day) -> Surveyed:
     cache_policy=NO_CACHE,
 )
 @at_the_door
-def follow_up() -> tuple[str, ...]:
-    """Step 11: certificates whose windows are over become final."""
+def finish() -> Finished:
+    """Step 11: replace the root key, remove ciphertext, and say what has become of certificates."""
     with site() as opened:
-        return tuple(certificate.id for certificate in running.follow_up(opened))
+        shredded, followed = running.finish(opened)
+        return Finished(
+            rotated=shredded.rotated, removed=shredded.removed, trouble=tuple(map(str, shredded.trouble)),
+            finalised=tuple(one.id for one in followed if one.state == State.FINAL.value),
+            superseded=tuple(one.id for one in followed if one.state == State.SUPERSEDED.value),
+        )  # fmt: skip
 
 
 @flow(name="apply-schedule", persist_result=False, log_prints=False)
@@ -129,17 +146,18 @@ def apply_schedule(on: Day | None = None, record_types: list[RecordTypeId] | Non
     for name in names:
         lines.append(_apply(name, day))
     try:
-        finalised, error = follow_up(), ""
+        finished, error = finish(), ""
     except StepFailed as failure:
-        finalised, error = (), failure.message
-    applied = Applied(on=day, prepared=prepared, lines=tuple(lines), finalised=finalised)
+        finished, error = Finished(), failure.message
+    applied = Applied(on=day, prepared=prepared, lines=tuple(lines), finished=finished)
     create_markdown_artifact(summary(applied), key=SUMMARY, description=f"the schedule applied on {day}")
     troubled = [line.record_type for line in lines if line.troubled]
-    if troubled or error or prepared.unpreserved:
+    unfinished = (*prepared.unpreserved, *finished.trouble)
+    if troubled or error or unfinished:
         what = (
             f"{len(troubled)} of {len(lines)} record types had trouble: {', '.join(troubled)}"
             if troubled
-            else error or "; ".join(prepared.unpreserved)
+            else error or "; ".join(unfinished)
         )
         raise StepFailed(what, "the summary artifact and: retention case list")
     return applied
@@ -188,7 +206,18 @@ def summary(applied: Applied) -> str:
             f"Not pushed down into every store, and kept all the same: {trouble}."
             for trouble in applied.prepared.unpreserved
         ),
-        f"Certificates made final: {len(applied.finalised)}.",
+        *(["The root key was replaced."] if applied.finished.rotated else []),
+        *(
+            [f"Sealed files without a key removed: {applied.finished.removed}."]
+            if applied.finished.removed
+            else []
+        ),
+        *(
+            f"Not finished, and tried again by the next run: {trouble}."
+            for trouble in applied.finished.trouble
+        ),
+        f"Certificates made final: {len(applied.finished.finalised)}.",
+        *(f"Certificate {id} supersedes the one before it." for id in applied.finished.superseded),
     ]
     return "\n".join(
         [

@@ -10,8 +10,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
+from flows import shredding
+from flows.shredding import Shredded
 from flows.wiring import Site, frozen
-from retention.errors import Refused, RetentionError, UsageError
+from retention.errors import (
+    Refused,
+    RetentionError,
+    SettingsError,
+    StoreUnavailable,
+    UsageError,
+    VerificationFailed,
+)
+from retention.facts import State
 from retention.schedule import RecordType
 from storage.destroy import Disposal
 from storage.ledger.cases import Case, CaseState
@@ -60,7 +70,9 @@ class Run:
     released: list[str] = field(default_factory=list)
     unpreserved: list[RetentionError] = field(default_factory=list)
     """Stores into which the holds could not be pushed down. What they would have kept is kept all the same, by step 5."""
-    finalised: list[Certificate] = field(default_factory=list)
+    shredded: Shredded = field(default_factory=Shredded)
+    followed: list[Certificate] = field(default_factory=list)
+    """Certificates that follow earlier ones: final, with a date that has become known, or superseded."""
     results: list[Result] = field(default_factory=list)
 
 
@@ -104,7 +116,7 @@ def run(
         except RetentionError as error:
             outcome.results.append(Result(record_type=record_type.id, error=error))
     if execute:
-        outcome.finalised = follow_up(site)
+        outcome.shredded, outcome.followed = finish(site)
     return outcome
 
 
@@ -168,18 +180,25 @@ def settle(site: Site) -> list[str]:
     return site.destroyer.settle()
 
 
-def follow_up(site: Site) -> list[Certificate]:
-    """Make provisional certificates final whose windows are over."""
-    finals: list[Certificate] = []
+def finish(site: Site) -> tuple[Shredded, list[Certificate]]:
+    """Step 11: replace the root key and remove ciphertext, then say what has become of certificates. Trouble is in the first."""
+    shredded = shredding.finish(site, actor=ACTOR)
+    followed: list[Certificate] = []
     latest: dict[str, Certificate] = {}
     for certificate in site.ledger.certificates.list():
         latest.setdefault(certificate.case_id, certificate)
+    today = site.now().date()
     for certificate in latest.values():
-        if certificate.final_from is None or site.now().date() < certificate.final_from:
-            continue  # its windows are open; most are, most nights
+        waits = certificate.final_from is None or today < certificate.final_from
+        if not site.seals and (waits or certificate.state == State.FINAL.value):
+            continue  # only what was sealed has anything new to tell before its day, or after it is final
         case = site.ledger.cases.get(certificate.case_id)
-        text = site.ledger.cases.schedule_text(case.schedule_digest)
-        final = site.certifier.follow_up(certificate, frozen(text), at=site.now(), actor=ACTOR)
-        if final is not None:
-            finals.append(final)
-    return finals
+        schedule = frozen(site.ledger.cases.schedule_text(case.schedule_digest))
+        try:
+            follower = site.certifier.follow_up(certificate, schedule, at=site.now(), actor=ACTOR)
+        except (StoreUnavailable, SettingsError, VerificationFailed) as error:
+            shredded.trouble.append(error)
+            continue
+        if follower is not None:
+            followed.append(follower)
+    return shredded, followed

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as Unreadable
 
 from retention.errors import SettingsError
+from storage.keys.roots.root import RootKind
 
 
 class StoreSettings(BaseModel):
@@ -50,6 +51,19 @@ class Settings(BaseSettings):
     """Where certificates are published; by default ``evidence`` in the state directory."""
     keyring: Path = Path("~/.config/retention/keys")
     """Where ``--as NAME`` looks for a person's signing key."""
+    keys_url: SecretStr | None = None
+    """SQLAlchemy URL of the key store; by default SQLite in the state directory."""
+    keys_root: RootKind = RootKind.LOCAL
+    """What opens the key store: a file (``local``), AWS KMS (``kms``), or both (``two-share``)."""
+    keys_root_dir: Path | None = None
+    """Root files and shares; by default ``roots`` in the state directory."""
+    keys_backups_dir: Path | None = None
+    """The key store's own backups; by default ``key-backups`` in the state directory."""
+    keys_kms_region: str | None = None
+    keys_kms_endpoint: str | None = None
+    """Another address than AWS's own, for a KMS behind a private endpoint."""
+    keys_kms_window_days: int = Field(default=30, ge=7, le=30)
+    """Days for which a deleted root can still be called back."""
     grace_days: int = Field(default=7, ge=1, le=3650)
     """Days between the second signature of a release and the moment a hold no longer keeps."""
     nightly: str = "15 2 * * *"

@@ -13,9 +13,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.settings import Settings, StoreSettings
-from retention.errors import LedgerUnavailable, ScheduleInvalid, SettingsError, UsageError
+from retention.errors import (
+    KeyStoreUnavailable,
+    LedgerUnavailable,
+    ScheduleInvalid,
+    SettingsError,
+    UsageError,
+)
 from retention.loader import load
-from retention.schedule import Schedule, StoreDeclaration, StoreKind, TreeLocation
+from retention.schedule import Disposition, Schedule, StoreDeclaration, StoreKind, TreeLocation
 from retention.signing import SigningKey, generate, load_private
 from storage.certifying import Certifier
 from storage.contract import Pace, Store
@@ -23,10 +29,15 @@ from storage.destroy import Destroyer
 from storage.files import vault
 from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
+from storage.keys.keystore import KeyStore
+from storage.keys.opening import KeySite
+from storage.keys.worker import KeyWorker
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
 from storage.paper import document_key
 from storage.paper.document_key import DocumentKey
+from storage.sealed.remembering import remembered
+from storage.sealed.store import SealedStore
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
 
@@ -72,8 +83,45 @@ class Site:
         return Ledger(self.settings.ledger, self._sealing_key())
 
     @cached_property
+    def keys(self) -> KeyStore:
+        """The key store. What needs its root is better asked of `key_worker`."""
+        return key_site(self.settings).open()
+
+    @cached_property
+    def key_worker(self) -> KeyWorker:
+        return KeyWorker(key_site(self.settings))
+
+    def require_keys(self) -> None:
+        """The key store is there, and no older than the ledger knows it. Raises `KeyStoreUnavailable`.
+
+        Asked before anything that changes keys: work on a restored store would carry its epoch past the one that gives it away.
+        """
+        self.keys.require_ready(at_least=remembered(self.ledger))
+
+    @property
+    def seals(self) -> bool:
+        """Whether anything is kept sealed here: by the schedule in force, or by an earlier one whose keys still live."""
+        shredded = any(one.disposition is Disposition.CRYPTO_SHRED for one in self.schedule.record_types)
+        return shredded or self._has_sealed
+
+    @cached_property
+    def _has_sealed(self) -> bool:
+        try:
+            return bool(remembered(self.ledger) or self.keys.overview().types)
+        except KeyStoreUnavailable:
+            return False  # nothing that the schedule in force shreds: the site can do without
+
+    @cached_property
     def stores(self) -> StoreMap:
-        return StoreMap({store.name: store for store in self.schedule.stores}, self.settings, self.now)
+        declared = {store.name: store for store in self.schedule.stores}
+        return StoreMap(declared, self.settings, self.now, self._sealing if self.seals else None)
+
+    def _sealing(self, store: Store) -> Store:
+        """A store with its sealed side."""
+        return SealedStore(
+            store, self.keys, worker=self.key_worker, remover=store if isinstance(store, FileStore) else None,
+            remembered=lambda: remembered(self.ledger), now=self.now,
+        )  # fmt: skip
 
     @cached_property
     def spool(self) -> Spool:
@@ -129,7 +177,7 @@ class Site:
         return Signatory(person=person, key=load_private(pem, name=name))
 
     def set_up(self) -> list[str]:
-        """Make what a new site needs: state folder, ledger, sealing key, signing key. Keeps what is there. Says what it did."""
+        """Make what a new site needs: state folder, ledger and key store with their keys, signing key. Keeps what is there. Says what it did."""
         done: list[str] = []
         folder = self.settings.state_dir
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -151,9 +199,10 @@ class Site:
             done.append("made the key that signs certificates as PDF")
         revision = self.ledger.connection.upgrade()
         done.append(f"the ledger is at revision {revision}")
+        done.append(f"the key store is at revision {self.keys.upgrade(at=self.now())}")
         with suppress(
             UsageError, ScheduleInvalid
-        ):  # a site may be set up before its schedule; the run says what is missing
+        ):  # a site may be set up first; the run says what is missing
             done += self._make_vaults()
         return done
 
@@ -175,7 +224,7 @@ class Site:
             return self.settings.state_dir.name
 
     def close(self) -> None:
-        for name in ("stores", "ledger"):
+        for name in ("stores", "keys", "ledger"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 
@@ -192,20 +241,37 @@ class Site:
             ) from None
 
 
+def key_site(settings: Settings) -> KeySite:
+    """Where the key store, its roots and its backups are."""
+    url = None if settings.keys_url is None else settings.keys_url.get_secret_value()
+    return KeySite(
+        url=url or f"sqlite:///{(settings.state_dir / 'keys.db').absolute()}",
+        kind=settings.keys_root,
+        roots=settings.keys_root_dir or settings.state_dir / "roots",
+        backups=settings.keys_backups_dir or settings.state_dir / "key-backups",
+        region=settings.keys_kms_region,
+        endpoint=settings.keys_kms_endpoint,
+        window_days=settings.keys_kms_window_days,
+    )
+
+
 class StoreMap(Mapping[str, Store]):
     """The stores that settings give an address, each opened when first asked for."""
 
     def __init__(
-        self, declared: Mapping[str, StoreDeclaration], settings: Settings, now: Callable[[], datetime]
-    ) -> None:
+        self, declared: Mapping[str, StoreDeclaration], settings: Settings, now: Callable[[], datetime],
+        sealing: Callable[[Store], Store] | None = None,
+    ) -> None:  # fmt: skip
         self._declared = declared
         self._settings = settings
         self._now = now
+        self._sealing = sealing
         self._open: dict[str, Store] = {}
 
     def __getitem__(self, name: str) -> Store:
         if name not in self._open:
-            self._open[name] = self._make(self._declared[name])
+            store = self._make(self._declared[name])
+            self._open[name] = store if self._sealing is None else self._sealing(store)
         return self._open[name]
 
     def __contains__(self, name: object) -> bool:

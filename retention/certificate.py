@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from typing import cast
 
 from retention import approval
-from retention.document import JSON, camel, texts, write
+from retention.document import JSON, camel, read, texts, write
 from retention.errors import Refused, VerificationFailed
 from retention.facts import TREE, Facts, Method, Residual, State
 from retention.signing import PublicKey
@@ -52,12 +52,17 @@ def count_problems(facts: Facts) -> Iterator[str]:
     numbers = [
         getattr(place, name) or 0
         for place in what.locations
-        for name in (*COUNTS, "seen_absent", "size", "seconds")
+        for name in (*COUNTS, "seen_absent", "size", "seconds", "objects", "unsealed_before")
     ]
-    if (
-        min([*numbers, what.items, evidence.leaves, facts.authority.past_maximum, facts.statement.hold_epoch])
-        < 0
-    ):
+    authority = facts.authority
+    counts = (
+        what.items,
+        evidence.leaves,
+        authority.past_maximum,
+        authority.withdrawn,
+        facts.statement.hold_epoch,
+    )
+    if min([*numbers, *counts]) < 0:
         yield "a count is negative"
     if sum(place.items for place in what.locations) != what.items:
         yield "the outcomes of the locations do not add up to the items of the case"
@@ -70,10 +75,35 @@ def count_problems(facts: Facts) -> Iterator[str]:
             yield "more is called destroyed than read-backs saw to be absent"
         if place.seen_absent > place.destroyed + place.already_absent:
             yield "more was seen absent than the outcomes say"
-    if facts.authority.past_maximum > total(facts, "destroyed"):
+    if authority.past_maximum > total(facts, "destroyed"):
         yield "more records were past their maximum than were destroyed"
+    if authority.withdrawn > total(facts, "destroyed"):
+        yield "more records were withdrawn early than were destroyed"
+    yield from _key_problems(facts)
     if not re.fullmatch("[0-9a-f]{64}", evidence.root) or evidence.tree != TREE:
         yield "the Merkle root is not one this version makes"
+
+
+_KID = re.compile("[0-9a-f]{32}")
+
+
+def _key_problems(facts: Facts) -> Iterator[str]:
+    """One key for each sealed item destroyed, and no more claimed for a key's death than what it sealed allows."""
+    keys, places = facts.how.keys_destroyed, facts.what.locations
+    sealed = [place for place in places if place.objects is not None]
+    if len(set(keys)) != len(keys) or not all(_KID.fullmatch(kid) for kid in keys):
+        yield "an id of a key destroyed is none, or stands there twice"
+    if len(keys) != sum(place.destroyed for place in sealed):
+        yield "there is not exactly one key for each sealed item destroyed"
+    if (facts.how.root is None) == bool(keys):
+        yield "keys destroyed need the root key that had wrapped them, and nothing else does"
+    for place in places:
+        if (place.objects is None) != (place.unsealed_before is None):
+            yield "objects made unreadable need the number of those that had been unencrypted"
+        elif (place.unsealed_before or 0) > (place.objects or 0):
+            yield "more objects had been unencrypted than were made unreadable"
+        elif place.unsealed_before and place.method is not Method.NONE_CLAIMED:
+            yield "a method is claimed for objects that had been stored unencrypted"
 
 
 def approval_problems(facts: Facts, people: Mapping[str, PublicKey] | None = None) -> Iterator[str]:
@@ -121,6 +151,10 @@ def date_problems(facts: Facts) -> Iterator[str]:
         )
         if open_windows or total(facts, "unknown"):
             yield "it cannot be final while a window is open or an outcome is unknown"
+    if (identity.state is State.SUPERSEDED) != bool(identity.reason):
+        yield "a reason belongs to a superseded certificate, and to no other"
+    if identity.reason is not None and identity.supersedes is None:
+        yield "nothing is superseded"
 
 
 _FORBIDDEN = re.compile(
@@ -167,6 +201,7 @@ def derived(facts: Facts) -> dict[str, JSON]:
         **totals,
         "size": _known(place.size for place in places),
         "seconds": _known(place.seconds for place in places),
+        "objects": _sum(place.objects for place in places) if facts.how.keys_destroyed else None,
         "method": max((place.method for place in places), key=order.index, default=Method.NONE_CLAIMED).value,
         "result": "passed"
         if not exceptions["failed"] and not exceptions["unknown"]
@@ -183,13 +218,19 @@ def _known(numbers: Iterator[int | None]) -> int | None:
     return sum(known) if len(known) == len(values) else None
 
 
+def _sum(numbers: Iterator[int | None]) -> int:
+    return sum(number or 0 for number in numbers)
+
+
 def sentences(facts: Facts) -> list[JSON]:
     """The statement in words, made last and only here."""
     since, term = irrecoverable_from(facts.residual)
     method = cast("dict[str, JSON]", derived(facts)["summary"])["method"]
     checked = cast("str", write(facts.statement.holds_checked_at))
+    early = facts.authority.withdrawn
     result: list[JSON] = [
-        f"As of {facts.authority.on.isoformat()} the retention required by the schedule named was met for every record destroyed.",
+        f"As of {facts.authority.on.isoformat()} the retention required by the schedule named was met for every record destroyed"
+        + (f", except {early} withdrawn early by name." if early else "."),
         f"To the knowledge of {facts.identity.organization}, no record destroyed was subject to pending or reasonably "
         "anticipated litigation, investigation, audit or public-records request.",
         f"Holds checked at {checked}, hold epoch {facts.statement.hold_epoch}.",
@@ -203,14 +244,41 @@ def sentences(facts: Facts) -> list[JSON]:
         result.append(f"No date is given from which copies cannot be recovered: {term}.")
     else:
         result.append(f"Copies may remain until {since.isoformat()}; deciding term: {term}.")
+    keys, objects = len(facts.how.keys_destroyed), _sum(place.objects for place in facts.what.locations)
+    if keys:
+        result.append(
+            f"{keys} key(s) destroyed, which had sealed {objects} object(s); root key in force: {facts.how.root}."
+        )
+        before = _sum(place.unsealed_before for place in facts.what.locations)
+        if before:
+            result.append(
+                f"{before} of these objects had been stored unencrypted before they were sealed; for them nothing is claimed."
+            )
     if facts.identity.state is State.PROVISIONAL:
         result.append("This certificate is provisional.")
+    if facts.identity.state is State.SUPERSEDED:
+        result.append(
+            f"Certificate {facts.identity.supersedes} no longer holds: {facts.identity.reason}. Nothing is claimed to be final."
+        )
     return result
 
 
 def predicate(facts: Facts) -> dict[str, JSON]:
     """The predicate: the facts, what follows from them, and the sentences."""
     return {**cast("dict[str, JSON]", write(facts)), **derived(facts), "sentences": sentences(facts)}
+
+
+DERIVED = ("summary", "exceptions", "sentences")
+"""What the predicate holds beside the facts."""
+
+
+def facts_of(statement: Mapping[str, JSON], unknown: list[str] | None = None) -> Facts:
+    """The facts that a statement rests on, unchecked. Raises `VerificationFailed`."""
+    predicate = statement["predicate"]
+    if not isinstance(predicate, dict):
+        raise VerificationFailed("the predicate is not an object")
+    rest = {name: value for name, value in predicate.items() if name not in DERIVED}
+    return read(Facts, rest, "predicate", unknown)
 
 
 def statement(certificate: Certificate) -> dict[str, JSON]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
-from retention import dates, fields
+from retention import dates, fields, shredding
 from retention.condition import And, Compare, Condition, In, IsNull
 from retention.decide import governing_maximum
 from retention.evaluate import columns, evaluate
@@ -23,6 +23,8 @@ from retention.schedule import Cutoff, Disposition, Period, RecordType, Rule, Ta
 def check_record_type(record_type: RecordType, path: Path, report: Report) -> None:
     """Every contradiction inside one record type."""
     _rules(record_type, path, report)
+    if record_type.disposition is Disposition.CRYPTO_SHRED:
+        shredding.check(record_type, path, report)
     ids = [(rule.id, (*_rule_path(path, index), "id")) for index, rule in enumerate(record_type.rules)]
     unique(report, ids, "rule")
     places = [
@@ -203,13 +205,15 @@ def _changes(location: TableLocation, record_type: RecordType, path: Path, repor
     """What anonymizing may change: never the key, the trigger, or a column that decides about the record."""
     replaced = [name for name, _ in location.replace]
     changed = [*location.clear, *replaced]
-    if record_type.disposition is Disposition.PURGE:
+    if location.sealed and record_type.disposition is not Disposition.CRYPTO_SHRED:
+        message = f"sealed columns die with their key, and {record_type.disposition} destroys none"
+        report.add((*path, "sealed"), "P035", message, 'use disposition = "crypto-shred", or remove it')
+    if record_type.disposition is not Disposition.ANONYMIZE:
         for key in [
             key for key, given in (("clear", location.clear), ("replace", location.replace)) if given
         ]:
-            report.add(
-                (*path, key), "P028", f"{key} is for anonymizing; purging removes the whole row", "remove it"
-            )
+            message = f"{key} is for anonymizing; {record_type.disposition} changes no column"
+            report.add((*path, key), "P028", message, "remove it")
         return
     if not changed:
         report.add(

@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from operator import itemgetter
+from typing import Protocol
 
 from retention import dates
 from retention.evaluate import evaluate
@@ -148,7 +149,14 @@ def holds_on(
     return tuple(hold for hold in holds if hold.state.keeps and matches(hold, record, location))
 
 
-def matches(hold: Hold, record: Record, location: TableLocation | TreeLocation) -> bool:
+class Tied(Protocol):
+    """What a hold must know of a location: how its records are tied to a patron (`retention.schedule.Location`)."""
+
+    @property
+    def subject(self) -> str: ...
+
+
+def matches(hold: Hold, record: Record, location: Tied) -> bool:
     """Whether the hold's scope covers the record.
 
     A record that names nobody (`subject` empty at a location that ties records to patrons) is known not to be about the
@@ -157,6 +165,8 @@ def matches(hold: Hold, record: Record, location: TableLocation | TreeLocation) 
     scope = hold.scope
     if not scope.touches(record.record_type, record.store):
         return False
+    if record.kept_by is not None:
+        return hold.id in record.kept_by
     if scope.subjects and not _about(record, location, hold):
         return False
     if scope.cameras and record.camera not in scope.cameras:
@@ -166,7 +176,7 @@ def matches(hold: Hold, record: Record, location: TableLocation | TreeLocation) 
     return record.span.overlaps(scope.span)
 
 
-def _about(record: Record, location: TableLocation | TreeLocation, hold: Hold) -> bool:
+def _about(record: Record, location: Tied, hold: Hold) -> bool:
     if location.subject == "none":
         return False
     if location.subject == "unknown":
@@ -214,12 +224,15 @@ def decide(record: Record, criteria: Criteria, holds: Iterable[Hold]) -> Decisio
         day = dates.local_day(record.trigger, criteria.location.zone, criteria.library.zone)
         minimum_end = max(criteria.last_day(day, rule.minimum) for rule in applying)
         maximum = _maximum(day, applying, criteria)
-        if any(
+        young = any(
             not criteria.minimum_boundary(rule).is_after(record.trigger, criteria.location.zone)
             for rule in applying
-        ):
+        )
+        if young and not record.withdrawn:
             reasons.append(KeepReason.NOT_YET)
         until, since = minimum_end, dates.day_after(minimum_end)
+        if young and record.withdrawn:
+            since = criteria.on
         if consent:
             rule = governing_maximum(applying)
             boundary = None if rule is None else criteria.maximum_boundary(rule)

@@ -69,3 +69,15 @@ class LedgerUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """A store does not answer, or answered with an error before anything was certain."""
+
+
+class KeyStoreUnavailable(StoreUnavailable):
+    """The key store, or the root that opens it, is not there now: locked, missing, restored, refused by the KMS."""
+
+
+class KeyDestroyed(Refused):
+    """The key was destroyed on purpose: nothing in the world opens this object any more."""
+
+
+class KeyUnreadable(VerificationFailed):
+    """The key is registered as living, but what the key store holds does not open: damaged, swapped, or of another root."""

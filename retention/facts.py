@@ -20,6 +20,8 @@ class State(StrEnum):
     PROVISIONAL = "provisional"
     """Every outcome is read back; a window is still open or an outcome is unknown."""
     FINAL = "final"
+    SUPERSEDED = "superseded"
+    """What an earlier certificate of the case said no longer holds: see ``reason``."""
 
 
 class Method(StrEnum):
@@ -62,7 +64,9 @@ class Identity:
     version: str
     build: str | None = None
     supersedes: str | None = None
-    """Id of the certificate that this one replaces (provisional → final)."""
+    """Id of the certificate that this one replaces (provisional → final, or → superseded)."""
+    reason: str | None = None
+    """Why the one before it no longer holds; only where the state is superseded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,8 @@ class Authority:
     """Earliest maximum among the records destroyed."""
     past_maximum: int
     """Records destroyed after their maximum (a hold may have carried them there)."""
+    withdrawn: int = 0
+    """Items destroyed early, before the end of their minimum, because somebody entitled withdrew them by name."""
 
     @classmethod
     def of(
@@ -109,6 +115,7 @@ class Authority:
         minimum_met_on: date,
         maximum_on: date | None = None,
         past_maximum: int = 0,
+        withdrawn: int = 0,
     ) -> Authority:
         """Filled from the schedule that the case ran under."""
         return cls(
@@ -136,6 +143,7 @@ class Authority:
             minimum_met_on=minimum_met_on,
             maximum_on=maximum_on,
             past_maximum=past_maximum,
+            withdrawn=withdrawn,
         )
 
 
@@ -163,6 +171,10 @@ class LocationReport:
     """Bytes of the items destroyed; null when not known for exactly those."""
     seconds: int | None = None
     """Footage destroyed."""
+    objects: int | None = None
+    """Sealed objects made unreadable by destroying the keys of the items; null where nothing was sealed."""
+    unsealed_before: int | None = None
+    """How many of these had been stored unencrypted at some time before they were sealed."""
     method: Method
     technique: str
     verification: str
@@ -205,6 +217,9 @@ class How:
     started: datetime
     ended: datetime
     keys_destroyed: tuple[str, ...] = ()
+    """Ids of the keys destroyed, one per sealed item. An id commits to its key and does not give it away."""
+    root: str | None = None
+    """Version of the root key that was in force when they died, under which they had been wrapped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

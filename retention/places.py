@@ -44,6 +44,7 @@ _FOR_TABLES = dict.fromkeys(
         "dependent",
         "clear",
         "replace",
+        "sealed",
     ),
     "it is for locations in a store of kind database",
 )
@@ -129,6 +130,7 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
         dependents=tuple(_dependent(item, own, key) for item in table.tables("dependent")),
         clear=table.optional("clear", fields.columns, ()) or (),
         replace=tuple((table.optional("replace", fields.by_column, fields.NO_VALUES) or {}).items()),
+        sealed=table.optional("sealed", fields.columns, ()) or (),
     )
     table.close(_FOR_TREES)
     return rows
@@ -161,7 +163,7 @@ def _vault(table: Table, own: str, stores: Mapping[str, StoreKind]) -> str | Non
     if vault == own or stores.get(vault) not in (StoreKind.FILES, StoreKind.FOOTAGE):
         hint = "declare a store of kind footage for the vault, on a disk that no recorder writes to"
         table.problem(
-            "P035", f"{quote(vault)} cannot be the vault of a location in {quote(own)}", hint, "vault"
+            "P037", f"{quote(vault)} cannot be the vault of a location in {quote(own)}", hint, "vault"
         )
     return vault
 

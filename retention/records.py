@@ -71,3 +71,8 @@ class Record:
     undecidable: str | None = None
     done: bool = False
     """Already de-identified: nothing left to do."""
+    kept_by: frozenset[str] | None = None
+    """Ids of the holds that cover it, where its store knows and its facts do not tell: they are sealed with the record.
+    ``None``: the facts tell."""
+    withdrawn: bool = False
+    """Somebody entitled withdrew it by name: it does not wait for its minimum. A hold keeps it all the same."""

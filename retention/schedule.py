@@ -29,6 +29,8 @@ class Cutoff(StrEnum):
 class Disposition(StrEnum):
     PURGE = "purge"
     ANONYMIZE = "anonymize"
+    CRYPTO_SHRED = "crypto-shred"
+    """The key dies, and everything it sealed becomes unreadable wherever a copy of it lies."""
 
 
 class ApprovalKind(StrEnum):
@@ -160,6 +162,8 @@ class TableLocation(Location):
     """Anonymize: columns set to NULL."""
     replace: tuple[tuple[str, Value], ...] = ()
     """Anonymize: columns set to a fixed value."""
+    sealed: tuple[str, ...] = ()
+    """Crypto-shred: columns whose values are sealed, under one data key per patron (`subject`) and period."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -202,6 +202,10 @@ def _location() -> Json:
             "span-end": _COLUMN,
             "clear": {"type": "array", "items": _COLUMN, "minItems": 1},
             "replace": {"type": "object", "propertyNames": _COLUMN, "additionalProperties": _SCALAR},
+            "sealed": _said(
+                "crypto-shred: columns whose values are sealed",
+                {"type": "array", "items": _COLUMN, "minItems": 1},
+            ),
             "blocked-by": _tables(
                 _object(
                     {

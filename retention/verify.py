@@ -34,11 +34,12 @@ from retention.certificate import (
     count_problems,
     date_problems,
     derived,
+    facts_of,
     wording_problems,
 )
-from retention.document import JSON, MAX_BYTES, read
+from retention.document import JSON, MAX_BYTES
 from retention.errors import RetentionError, UsageError, VerificationFailed
-from retention.facts import Facts
+from retention.facts import Facts, State
 from retention.signing import MAX_KEY_FILE, PublicKey, key_ring, load_public_keys
 from retention.tree import HASH_BYTES, ascending, root
 
@@ -79,6 +80,8 @@ class Report:
 
     steps: tuple[Step, ...]
     certificate: str | None = None
+    withdraws: str | None = None
+    """Id of an earlier certificate that this one says no longer holds."""
 
     @property
     def ok(self) -> bool:
@@ -98,10 +101,11 @@ class Report:
         for step in self.steps:
             if step.result is Result.FAILED:
                 return f"not verified: step {step.number} ({step.name}) failed: {step.detail}"
+        said = f"; it says that {self.withdraws} no longer holds" if self.withdraws else ""
         if self.complete:
-            return f"verified: certificate {self.certificate}, all steps"
+            return f"verified: certificate {self.certificate}, all steps{said}"
         unchecked = ", ".join(str(step.number) for step in self.steps if step.result is Result.NOT_CHECKED)
-        return f"verified: certificate {self.certificate}; not checked: step {unchecked}"
+        return f"verified: certificate {self.certificate}; not checked: step {unchecked}{said}"
 
     def document(self) -> dict[str, JSON]:
         """The report as JSON, version 1."""
@@ -112,6 +116,7 @@ class Report:
         return {
             "version": 1,
             "certificate": self.certificate,
+            "withdraws": self.withdraws,
             "ok": self.ok,
             "complete": self.complete,
             "steps": steps,
@@ -167,7 +172,9 @@ def verify(
         lambda: _leaves(facts, leaves),
         lambda: _step(7, _dates(facts, claimed), "in order"),
     )
-    return Report(steps=(*done, *(check() for check in checks)), certificate=facts.identity.id)
+    identity = facts.identity
+    withdraws = identity.supersedes if identity.state is State.SUPERSEDED else None
+    return Report(steps=(*done, *(check() for check in checks)), certificate=identity.id, withdraws=withdraws)
 
 
 def _step(number: int, problems: Iterator[str], detail: str) -> Step:
@@ -192,8 +199,7 @@ def _certificate(statement: dict[str, JSON], unknown: list[str]) -> tuple[Facts,
         if not isinstance(value, kind) or not value:
             raise VerificationFailed(f"predicate.{group} is missing")
         claimed[group] = value
-    rest = {name: value for name, value in predicate.items() if name not in claimed}
-    facts = read(Facts, rest, "predicate", unknown)
+    facts = facts_of(statement, unknown)
     if statement["subject"] != [{"name": facts.identity.case, "digest": {"sha256": facts.evidence.root}}]:
         raise VerificationFailed("the subject is not the case with its Merkle root")
     for problem in wording_problems(facts):

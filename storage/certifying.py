@@ -1,4 +1,4 @@
-"""Certificates of destruction, built from read-backs only: step 10, and step 11 (provisional → final).
+"""Certificates of destruction, built from read-backs only: step 10, and step 11 (provisional → final, or → superseded).
 
 Counts and leaves come from the outcomes in the ledger, which hold what a read-back saw; nothing else can enter. The leaf
 file is durable beside the evidence before its certificate is written down.
@@ -12,31 +12,37 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from dateutil.relativedelta import relativedelta
 
 from retention import certificate as form
 from retention import facts
 from retention.decide import Criteria
+from retention.envelope import read as read_envelope
 from retention.envelope import sign
 from retention.errors import Unavailable, VerificationFailed
 from retention.outcomes import OPEN, OUTCOMES, Outcome
 from retention.schedule import Period, RecordType, Schedule, TreeLocation
 from retention.signing import Signer
 from storage.contract import Claim, Stores
+from storage.keys.values import Erasure
 from storage.leaf_order import LeafOrder
 from storage.ledger.batches import ELSEWHERE
 from storage.ledger.cases import Case
 from storage.ledger.certificates import Certificate
 from storage.ledger.ledger import Ledger
 from storage.planning import criteria_for, store_of
+from storage.sealed import erasures
 from storage.signatures import approval_of, verified_approvals
 from storage.worklist import Tally, tally
 
 SOFTWARE = "retention"
+OPEN_STATES = frozenset({facts.State.PROVISIONAL.value, facts.State.SUPERSEDED.value})
+"""Certificates that another one may still follow as final."""
 
 
 @dataclass(kw_only=True)
@@ -44,6 +50,8 @@ class _Seen:
     """What the ledger's outcomes say of a case, folded once."""
 
     counts: dict[int, Counter[Outcome]] = field(default_factory=dict)
+    witnesses: dict[int, list[str]] = field(default_factory=dict)
+    """By part: the transactions in which something was destroyed."""
     first: datetime | None = None
     last: datetime | None = None
     epoch: int = 0
@@ -67,26 +75,39 @@ class Certifier:
 
         Raises `VerificationFailed` rather than certify more than was read back.
         """
-        return self._issue(case, schedule, at=at, actor=actor, supersedes=None)
+        return self._issue(case, schedule, at=at, actor=actor, before=None)
 
     def follow_up(
         self, certificate: Certificate, schedule: Schedule, *, at: datetime, actor: str
     ) -> Certificate | None:
-        """Step 11: the final certificate of a provisional one, once every declared window is over; ``None`` before.
+        """Step 11: what follows a case's latest certificate, or ``None`` when nothing does yet.
 
-        ``None`` for good when an outcome is unknown: nobody could say later what nobody saw then.
+        Provisional again, when the day on which the last copy of destroyed keys will be gone has become known. Final, once every
+        window is over; never when an outcome is unknown: nobody could say later what nobody saw then. Superseded, when the
+        store says that what was certified no longer holds. Asks a store only about sealed records; raises `StoreUnavailable`
+        when it does not answer.
         """
-        if (
-            certificate.state != facts.State.PROVISIONAL.value
-            or certificate.final_from is None
-            or at.astimezone(UTC).date() < certificate.final_from
-        ):
-            return None
         case = self._ledger.cases.get(certificate.case_id)
-        latest = self._ledger.certificates.get(case.id)
-        if latest.state == facts.State.FINAL.value or self._tally(case).counts[Outcome.UNKNOWN]:
+        if self._ledger.certificates.get(case.id).id != certificate.id:
             return None
-        return self._issue(case, schedule, at=at, actor=actor, supersedes=certificate)
+        witnesses = erasures.witnesses(self._ledger, case)
+        doubt = erasures.doubt(self._stores, case, schedule, witnesses)
+        if doubt:
+            return self._supersede(certificate, case, doubt, at=at, actor=actor)
+        final_from = certificate.final_from
+        erased = erasures.erased(self._stores, case, schedule, witnesses)
+        if erased:
+            ended = max(batch.at for batch in self._ledger.batches.settled(case.id))
+            windows = self._windows(case, schedule, ended, erased)
+            final_from, _ = form.irrecoverable_from(facts.Residual(windows=windows))
+            if erasures.outlasts(erased.values(), certificate.final_from):
+                return self._supersede(certificate, case, erasures.REVIVED, at=at, actor=actor)
+        if certificate.state not in OPEN_STATES or final_from is None:
+            return None
+        over = at.astimezone(UTC).date() >= final_from and not self._tally(case).counts[Outcome.UNKNOWN]
+        if not over and certificate.final_from is not None:
+            return None
+        return self._issue(case, schedule, at=at, actor=actor, before=certificate)
 
     def path(self, certificate: Certificate) -> Path:
         """Where the envelope is published; the leaf file lies beside it with the suffix ``.leaves``."""
@@ -127,15 +148,15 @@ class Certifier:
         return tally(case, self._ledger.batches.settled(case.id))
 
     def _issue(
-        self, case: Case, schedule: Schedule, *, at: datetime, actor: str, supersedes: Certificate | None
+        self, case: Case, schedule: Schedule, *, at: datetime, actor: str, before: Certificate | None
     ) -> Certificate:
-        number = 1 if supersedes is None else 2
-        id = f"{case.id}-{number}"
+        id = f"{case.id}-{_number(before) + 1}"
         self._require_certifiable(case, schedule)
         self._make_folder()
         seen, root, digest = self._fold(case, self._evidence / f"{id}.leaves")
         record_type = schedule.record_type(case.record_type)
-        windows = self._windows(case, schedule, seen)
+        erased = erasures.erased(self._stores, case, schedule, seen.witnesses)
+        windows = self._windows(case, schedule, _known(seen.last), erased)
         final_from, _ = form.irrecoverable_from(facts.Residual(windows=windows))
         is_final = (
             final_from is not None
@@ -147,11 +168,15 @@ class Certifier:
             identity=facts.Identity(
                 id=id, case=case.id, state=state, issued=at, organization=schedule.library.organization,
                 custodian=schedule.library.custodian, software=SOFTWARE, version=self._version,
-                supersedes=None if supersedes is None else supersedes.id,
+                supersedes=None if before is None else before.id,
             ),
             authority=self._authority(case, schedule, record_type, seen),
-            what=self._what(case, schedule, seen),
-            how=facts.How(started=_known(seen.first), ended=_known(seen.last)),
+            what=self._what(case, schedule, seen, erased),
+            how=facts.How(
+                started=_known(seen.first), ended=_known(seen.last),
+                keys_destroyed=tuple(kid for erasure in erased.values() for kid in erasure.kids),
+                root=next((erasure.root for erasure in erased.values()), None),
+            ),
             verification=facts.Verification(method="every item read back in the store after its destruction was committed"),
             people=facts.People(
                 preparer=facts.Person(name=case.opened_by, title="retention scheduler", on=case.opened_at.date()),
@@ -167,12 +192,44 @@ class Certifier:
             residual=facts.Residual(windows=windows),
             evidence=facts.Evidence(root=root, leaves=case.items),
         )  # fmt: skip
-        issued = Certificate(
-            id=id, case_id=case.id, state=state.value, envelope=sign(form.statement(whole), self._signers), leaves_digest=digest,
-            final_from=final_from, at=at,
-        )  # fmt: skip
         closing = {"counts": {outcome.value: _total(seen, outcome) for outcome in Outcome}, "certificate": id}
-        self._ledger.certificates.issue(issued, actor=actor, closing=closing if supersedes is None else None)
+        return self._give_out(
+            whole, digest, final_from, actor=actor, closing=closing if before is None else None
+        )
+
+    def _supersede(
+        self, before: Certificate, case: Case, reason: str, *, at: datetime, actor: str
+    ) -> Certificate | None:
+        """Say that the certificate before no longer holds. Its facts stay what they were; its dates do not.
+
+        Taken from the certificate and not from the store: a store that was restored no longer knows what it had destroyed.
+        """
+        if before.state == facts.State.SUPERSEDED.value:
+            return None
+        was = form.facts_of(read_envelope(before.envelope).statement())
+        id = f"{case.id}-{_number(before) + 1}"
+        self._make_folder()
+        _, _, digest = self._fold(case, self._evidence / f"{id}.leaves")
+        whole = form.Certificate(
+            identity=replace(
+                was.identity, id=id, state=facts.State.SUPERSEDED, issued=at, version=self._version, supersedes=before.id, reason=reason
+            ),
+            authority=was.authority, what=was.what, how=was.how, verification=was.verification, people=was.people,
+            statement=was.statement, residual=replace(was.residual, windows=(*was.residual.windows, erasures.DOUBTFUL)),
+            evidence=was.evidence,
+        )  # fmt: skip
+        return self._give_out(whole, digest, None, actor=actor, closing=None)
+
+    def _give_out(
+        self, whole: form.Certificate, digest: str, final_from: date | None, *, actor: str, closing: Mapping[str, Any] | None
+    ) -> Certificate:  # fmt: skip
+        """Sign, write down, publish."""
+        identity = whole.identity
+        issued = Certificate(
+            id=identity.id, case_id=identity.case, state=identity.state.value,
+            envelope=sign(form.statement(whole), self._signers), leaves_digest=digest, final_from=final_from, at=identity.issued,
+        )  # fmt: skip
+        self._ledger.certificates.issue(issued, actor=actor, closing=closing)
         self.publish(issued)
         return issued
 
@@ -200,7 +257,10 @@ class Certifier:
 
     def _fold(self, case: Case, leaves_file: Path) -> tuple[_Seen, str, str]:
         """Counts, times, the Merkle root (hex) and the digest of the leaf file, from the concluded batches."""
-        seen = _Seen(counts={part.number: Counter() for part in case.parts})
+        seen = _Seen(
+            counts={part.number: Counter() for part in case.parts},
+            witnesses=erasures.witnesses(self._ledger, case),
+        )
         with (
             self._scratch() as scratch,
             LeafOrder(scratch) as order,
@@ -231,11 +291,14 @@ class Certifier:
         past_maximum = min(
             sum(entry["past_maximum"] for entry in case.survey.values()), _total(seen, Outcome.DESTROYED)
         )
-        return facts.Authority.of(
-            schedule, record_type, on=case.on, minimum_met_on=case.on, past_maximum=past_maximum
+        withdrawn = min(
+            sum(entry.get("withdrawn", 0) for entry in case.survey.values()), _total(seen, Outcome.DESTROYED)
         )
+        return facts.Authority.of(
+            schedule, record_type, on=case.on, minimum_met_on=case.on, past_maximum=past_maximum, withdrawn=withdrawn
+        )  # fmt: skip
 
-    def _what(self, case: Case, schedule: Schedule, seen: _Seen) -> facts.What:
+    def _what(self, case: Case, schedule: Schedule, seen: _Seen, erased: Mapping[int, Erasure]) -> facts.What:
         earliest = [date.fromisoformat(entry["oldest"]) for entry in case.survey.values() if entry["oldest"]]
         latest = [date.fromisoformat(entry["newest"]) for entry in case.survey.values() if entry["newest"]]
         dated = bool(earliest) and bool(latest)
@@ -244,38 +307,51 @@ class Certifier:
             items=case.items,
             earliest=min(earliest) if dated else None,
             latest=max(latest) if dated else None,
-            locations=tuple(self._location(case, schedule, part.number, seen) for part in case.parts),
+            locations=tuple(
+                self._location(case, schedule, part.number, seen, erased.get(part.number))
+                for part in case.parts
+            ),
         )
 
-    def _location(self, case: Case, schedule: Schedule, number: int, seen: _Seen) -> facts.LocationReport:
+    def _location(
+        self, case: Case, schedule: Schedule, number: int, seen: _Seen, erasure: Erasure | None
+    ) -> facts.LocationReport:
         part, counts = case.parts[number], seen.counts[number]
-        surveyed: Mapping[str, float] = case.survey[part.location]
-        whole = counts[Outcome.DESTROYED] == part.items
         record_type = schedule.record_type(case.record_type)
         claim = self._claim(criteria_for(schedule, record_type, part.location, case.on), part.store)
+        if erasure is None:
+            surveyed: Mapping[str, float] = case.survey[part.location]
+            whole = counts[Outcome.DESTROYED] == part.items
+            size, seconds = (surveyed[name] if whole else 0 for name in ("volume", "seconds"))
+        else:
+            size, seconds = erasure.size, erasure.seconds
         return facts.LocationReport(
             location=part.location, store=part.store, copy_class=_copy_class(record_type, part.location), destroyed=counts[Outcome.DESTROYED],
             already_absent=counts[Outcome.ALREADY_ABSENT], withheld=counts[Outcome.WITHHELD],
             not_destroyed=counts[Outcome.NOT_DESTROYED], unknown=counts[Outcome.UNKNOWN],
             seen_absent=counts[Outcome.DESTROYED] + counts[Outcome.ALREADY_ABSENT],
-            size=int(surveyed["volume"]) if whole and surveyed["volume"] else None,
-            seconds=int(surveyed["seconds"]) if whole and surveyed["seconds"] else None,
-            method=facts.Method(claim.method), technique=claim.technique, verification=claim.verification,
+            size=int(size) or None, seconds=int(seconds) or None,
+            objects=None if erasure is None else erasure.objects,
+            unsealed_before=None if erasure is None else erasure.unsealed_before,
+            method=erasures.method(claim, erasure), technique=claim.technique, verification=claim.verification,
             not_claimed=claim.not_claimed,
         )  # fmt: skip
 
     def _claim(self, criteria: Criteria, store: str) -> Claim:
         return store_of(self._stores, store).claim(criteria)
 
-    def _windows(self, case: Case, schedule: Schedule, seen: _Seen) -> tuple[facts.Window, ...]:
-        """The copies that outlive the destruction, as the schedule declares them: gone from the day after their period."""
-        ended = _known(seen.last).date()
+    def _windows(
+        self, case: Case, schedule: Schedule, ended: datetime, erased: Mapping[int, Erasure]
+    ) -> tuple[facts.Window, ...]:
+        """The copies that outlive the destruction: as the schedule declares them, gone from the day after their period; and
+        those of destroyed keys, as the key store says it today."""
         stores = sorted({part.store for part in case.parts})
-        return tuple(
-            facts.Window(copy=copy, store=name, until=_gone(ended, period))
+        declared = [
+            facts.Window(copy=copy, store=name, until=_gone(ended.date(), period))
             for name in stores
             for copy, period in schedule.store(name).residual
-        )
+        ]
+        return (*declared, *erasures.windows(erased.values()))
 
 
 def _unwritable(error: OSError) -> Unavailable:
@@ -293,6 +369,11 @@ def _copy_class(record_type: RecordType, location: str) -> str:
 
 def _gone(day: date, period: Period) -> date:
     return day + relativedelta(years=period.years, months=period.months, days=period.days + 1)
+
+
+def _number(certificate: Certificate | None) -> int:
+    """Certificates of a case are counted: ``CASE-1``, ``CASE-2``."""
+    return 0 if certificate is None else int(certificate.id.rpartition("-")[2])
 
 
 def _known(at: datetime | None) -> datetime:

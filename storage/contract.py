@@ -18,6 +18,7 @@ from retention.decide import Criteria, KeepReason
 from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from retention.records import Record
+from storage.keys.values import Erasure
 
 Lines = Sequence[bytes]
 """Items of a manifest: one JSON value per item, without the newline, as the store's survey wrote them.
@@ -47,6 +48,8 @@ class Survey:
 
     ``population``: all records at the location. ``oldest``: earliest trigger day among the due ones, ``past_maximum`` how
     many of them are past their maximum. ``volume``: bytes (files) or 0. ``seconds``: footage length or 0.
+    ``together``: records that the due lines stand for, where a line is many that go at once (sealed under one key); else 0.
+    ``withdrawn``: due lines that go before the end of their minimum, because somebody entitled withdrew them.
     """
 
     location: str
@@ -58,7 +61,14 @@ class Survey:
     past_maximum: int = 0
     volume: int = 0
     seconds: float = 0.0
+    together: int = 0
+    withdrawn: int = 0
     findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        """How many records are due: what limits and people count."""
+        return self.together or self.due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +136,43 @@ class Pace:
     rest: float = 0.0
 
 
+class Sealed(Protocol):
+    """What a store can be asked about records that it keeps sealed, each under a key of its own making."""
+
+    def kids(self, criteria: Criteria, lines: Lines) -> list[str | None]:
+        """The ids of the keys that these items live and die with, destroyed or not; ``None`` for an item that is not sealed."""
+        ...
+
+    def erasure(self, criteria: Criteria, witnesses: Sequence[str]) -> Erasure | None:
+        """What the keys destroyed in these batches had sealed, and what copies of them live on. Raises `StoreUnavailable`.
+
+        ``None`` where this location is not sealed.
+        """
+        ...
+
+    def doubt(self, criteria: Criteria, witnesses: Sequence[str]) -> str:
+        """Why what was certified about these batches no longer holds; "" when it does."""
+        ...
+
+    def epoch(self) -> int:
+        """Grows with every change of keys. A smaller one later: the key store was restored to an older state."""
+        ...
+
+    def remove_unreadable(self, criteria: Criteria) -> int:
+        """Remove ciphertext whose key is destroyed: nobody can read it. Returns how much. Only `storage.destroy` may call it."""
+        ...
+
+
 class Store(Protocol):
     """A place where records live."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def sealed(self) -> Sealed | None:
+        """The sealed side of this store; ``None`` where records are kept as they are."""
+        ...
 
     @property
     def pace(self) -> Pace:

@@ -12,7 +12,7 @@ The steps are numbered; the same numbers stand in `docs/choke-point.md` and in t
  8. read back: absent, or not. A timeout is *unknown* until a read-back says otherwise
  9. write the outcomes to the ledger and commit; let go of the gate
 10. close the case; build the certificate from read-backs only; sign
-11. follow up what is not final yet (`storage.certifying.follow_up`)
+11. follow up what is not final yet: replace the root key, remove ciphertext, provisional → final (`storage.certifying.follow_up`)
 
 It refuses to guess: without the ledger, the gate, the manifest or the frozen schedule it destroys nothing.
 """
@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from operator import attrgetter
 from threading import Event
 
@@ -36,7 +36,7 @@ from retention.leaves import leaves as make_leaves
 from retention.leaves import reference
 from retention.loader import load
 from retention.outcomes import CODES, Fate, Outcome, Presence
-from retention.schedule import Schedule
+from retention.schedule import Disposition, Schedule
 from storage.certifying import Certifier
 from storage.contract import Batch, Pace, Staged, Store, Stores
 from storage.ledger.batches import CHOSEN, ELSEWHERE, Intent, Range
@@ -54,6 +54,7 @@ from storage.letters import (
     staged_letters,
 )
 from storage.planning import criteria_for, store_of
+from storage.sealed.remembering import KEY_STORE, remember
 from storage.signatures import verified_approvals
 from storage.spool import Spool
 from storage.worklist import Slice, Slicer, Tally, tally
@@ -383,12 +384,14 @@ class Destroyer:
         """Step 9: the outcomes, and one salted leaf per item that has one."""
         part = work.case.parts[where.part]
         store = store_of(self._stores, part.store)
+        kids = self._kids(store, work.criteria(part), lines)
         leaves = [
             make_leaves(
                 work.key,
                 part.first_ordinal + where.first + run[0],
                 [reference(part.store, part.location, store.reference(lines[position])) for position in run],
                 [outcome_of(codes[position]) for position in run],
+                None if kids is None else [kids[position] for position in run],
             )
             for run in final_runs(codes)
         ]
@@ -396,6 +399,15 @@ class Destroyer:
             work.case, intent_id, codes=codes, leaves=b"".join(leaves), settled=settled, lease=work.lease, actor=self._actor,
             at=self._now(),
         )  # fmt: skip
+
+    @staticmethod
+    def _kids(
+        store: Store, criteria: Criteria, lines: Mapping[int, bytes]
+    ) -> Mapping[int, str | None] | None:
+        """Which key each item was sealed under; ``None`` where nothing is sealed."""
+        if store.sealed is None:
+            return None
+        return dict(zip(lines, store.sealed.kids(criteria, list(lines.values())), strict=True))
 
     # -- after a crash ---------------------------------------------------------------------------------------------
 
@@ -447,8 +459,48 @@ class Destroyer:
                 at=self._now(),
                 body={"counts": plain(state.counts), "certificate": None},
             )
+        self._remember(work)
         self._spool.drop_manifests(case.id)
         return Disposal(case=self._ledger.cases.get(case.id), counts=state.counts, certificate=certificate)
+
+    def _remember(self, work: _Work) -> None:
+        """How far the key store is, so that an older one is noticed."""
+        for name in sorted({part.store for part in work.case.parts}):
+            sealed = store_of(self._stores, name).sealed
+            if (
+                sealed is not None
+                and work.schedule.record_type(work.case.record_type).disposition is Disposition.CRYPTO_SHRED
+            ):
+                remember(self._ledger, sealed.epoch(), actor=self._actor, at=self._now())
+
+    # -- step 11 ---------------------------------------------------------------------------------------------------
+
+    def clear_ciphertext(self, schedule: Schedule, on: date) -> int:
+        """Remove the ciphertext that destroyed keys left behind. Returns how many files went.
+
+        Nothing that anybody could read goes, so nobody approves it; the kill switch stops it all the same. Raises `Refused`,
+        `StoreUnavailable`.
+        """
+        removed = 0
+        for record_type in schedule.record_types:
+            if record_type.disposition is not Disposition.CRYPTO_SHRED:
+                continue
+            for location in record_type.locations:
+                self._halt_if_told()
+                sealed = store_of(self._stores, location.store).sealed
+                if sealed is not None:
+                    removed += sealed.remove_unreadable(
+                        criteria_for(schedule, record_type, location.name, on)
+                    )
+        if removed:
+            self._ledger.note(
+                "ciphertext.removed",
+                actor=self._actor,
+                subject=KEY_STORE,
+                body={"files": removed},
+                at=self._now(),
+            )
+        return removed
 
     # -- small things ----------------------------------------------------------------------------------------------
 

@@ -51,6 +51,11 @@ class Plan:
         return sum(planned.part.items for planned in self.locations)
 
     @property
+    def records(self) -> int:
+        """How many records go with the items that are due."""
+        return sum(planned.survey.records for planned in self.locations)
+
+    @property
     def population(self) -> int:
         return sum(planned.survey.population for planned in self.locations)
 
@@ -132,23 +137,24 @@ def plan(
 
 
 def earlier_items(ledger: Ledger, record_type: str) -> list[int]:
-    """Sizes of the last executed cases of a record type, newest first."""
+    """Sizes in records of the last executed cases of a record type, newest first."""
     closed = ledger.cases.list(state=CaseState.CLOSED, record_type=record_type, limit=CASES_COMPARED)
-    return [case.items for case in closed]
+    return [case.records for case in closed]
 
 
 def brakes(planned: Plan, earlier: Sequence[int]) -> dict[str, str]:
     """Which limits of the rule the plan exceeds: name → in words for a custodian."""
     limits = planned.record_type.limits
     found: dict[str, str] = {}
-    if limits.records is not None and planned.due > limits.records:
-        found["records"] = f"{planned.due} records are more than the limit of {limits.records}"
-    if limits.percent is not None and planned.due and planned.due * 100 > limits.percent * planned.population:
-        share = planned.due * 100 / max(planned.population, planned.due)
+    due = planned.records
+    if limits.records is not None and due > limits.records:
+        found["records"] = f"{due} records are more than the limit of {limits.records}"
+    if limits.percent is not None and due and due * 100 > limits.percent * planned.population:
+        share = due * 100 / max(planned.population, due)
         found["percent"] = f"{share:.1f} % of all records are more than the limit of {limits.percent:g} %"
-    if limits.jump is not None and earlier and planned.due > limits.jump * max(earlier):
+    if limits.jump is not None and earlier and due > limits.jump * max(earlier):
         found["jump"] = (
-            f"{planned.due} records are more than {limits.jump:g} times any of the last cases ({max(earlier)})"
+            f"{due} records are more than {limits.jump:g} times any of the last cases ({max(earlier)})"
         )
     return found
 
@@ -219,6 +225,8 @@ def survey_summary(planned: Plan) -> Mapping[str, Any]:
         planned_at.part.location: {
             "store": planned_at.part.store,
             "due": planned_at.part.items,
+            "records": planned_at.survey.records,
+            "withdrawn": planned_at.survey.withdrawn,
             "population": planned_at.survey.population,
             "kept": {reason.value: count for reason, count in sorted(planned_at.survey.kept.items())},
             "oldest": planned_at.survey.oldest.isoformat() if planned_at.survey.oldest else None,

@@ -6,7 +6,7 @@ from typing import Any
 
 from console.cli import words
 from console.cli.answer import Line, Table, bad, doubtful, heading, moment, number
-from console.cli.run_lines import outcome_lines
+from console.cli.run_lines import outcome_lines, size
 from flows.casework import Review
 from retention.clearance import Clearance
 from retention.decide import KeepReason
@@ -41,7 +41,7 @@ def review_lines(seen: Review) -> list[Line]:
     """A case as a person sees it before deciding."""
     case = seen.case
     lines: list[Line] = [heading(f"case {case.id}: {in_words(case, seen.clearance)}")]
-    lines.append(f"  {case.record_type}, as of {case.on}: {words.plural(case.items, 'item')}")
+    lines.append(f"  {case.record_type}, as of {case.on}: {size(case)}")
     lines.append(
         f"  opened {moment(case.opened_at)} by {case.opened_by}; approval: {words.APPROVALS[case.approval_kind]}"
     )
@@ -57,7 +57,7 @@ def _places(case: Case) -> Table:
         (
             part.location,
             part.store,
-            number(part.items),
+            number(case.survey[part.location].get("records", part.items)),
             number(case.survey[part.location]["population"]),
             case.survey[part.location]["oldest"] or "",
             case.survey[part.location]["newest"] or "",
@@ -103,6 +103,7 @@ def case_facts(case: Case, clearance: Clearance | None) -> dict[str, Any]:
         "on": case.on,
         "state": case.state.value,
         "items": case.items,
+        "records": case.records,
         "approval": case.approval_kind.value,
         "brakes": dict(case.brakes),
         "schedule": case.schedule_digest,

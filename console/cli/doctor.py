@@ -170,6 +170,37 @@ def _ledger(site: Site) -> Iterator[Check]:
     yield _ok("ledger", "may be written to")
 
 
+def _key_store(site: Site) -> Iterator[Check]:
+    keys = site.keys
+    site.require_keys()
+    overview = keys.overview()
+    yield _ok("key store", f"schema {keys.db.head()} is current, epoch {overview.epoch}")
+    with keys.gate(at=site.now()):  # taken and let go without a change: shows that it could be written to
+        pass
+    yield _ok("key store", "may be written to")
+    keys.require_root()
+    yield _ok("key store", "its root is usable")
+    strangers = keys.strangers()
+    if strangers:
+        yield _warn(
+            "key store",
+            f"roots lie here that it does not know: {', '.join(strangers)}",
+            "it or they were restored: see docs/keys.md before you remove one",
+        )
+    if overview.unfinished or overview.outstanding:
+        yield _warn(
+            "key store", "its root is to be rotated", "retention keys rotate; the nightly run does it too"
+        )
+    if overview.pending_truncation is not None:
+        yield _warn(
+            "key store", "its log could not be emptied", "end what reads it, then: retention keys rotate"
+        )
+    if overview.types and not keys.has_backup():
+        yield _warn(
+            "key store", "there is no backup of it", "retention keys backup, and keep a copy elsewhere"
+        )
+
+
 def _clock(site: Site) -> Iterator[Check]:
     site.ledger.require_ready(site.now())
     yield _ok(
@@ -227,6 +258,7 @@ _SUBJECTS: tuple[tuple[str, Subject], ...] = (
     ("schedule", _schedule),
     ("keys", _keys),
     ("ledger", _ledger),
+    ("key store", _key_store),
     ("clock", _clock),
     ("cases", _work),
     ("stores", _stores),

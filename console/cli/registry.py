@@ -33,6 +33,7 @@ GROUPS = {
     "case": "Disposition cases: what a run wants to destroy, and who approved it.",
     "certificate": "Certificates of destruction.",
     "person": "People who decide, and their signing keys.",
+    "keys": "The key store: keys of what is sealed, and how they die.",
     "db": "The ledger.",
     "serve": "Long-running services.",
 }
@@ -46,6 +47,12 @@ COMMANDS = (
         "console.cli.run:run",
         "Apply the schedule: say what it would destroy, or with --execute destroy it.\n\n"
         "Without --execute nothing is touched, neither in a store nor in the ledger.",
+    ),
+    Command(
+        "withdraw",
+        "console.cli.withdraw:withdraw",
+        "Have sealed objects go before their period is over, by name and with a reason.\n\n"
+        "Destroys nothing: they are items of the next case of their record type. A legal hold keeps them all the same.",
     ),
     Command(
         "hold place",
@@ -99,9 +106,40 @@ COMMANDS = (
     ),
     Command("person list", "console.cli.person:list_", "List the people and their public keys."),
     Command(
+        "keys status",
+        "console.cli.keys:status",
+        "Draw the tree of keys with its counts, and what is provisional until when.",
+    ),
+    Command(
+        "keys rotate",
+        "console.cli.keys:rotate",
+        "Replace the root after keys were destroyed, and destroy the old one.\n\n"
+        "Goes on wherever an earlier call was interrupted. Before the old root goes, a fresh backup is made, restored aside, "
+        "and shown to open everything that survives.",
+    ),
+    Command("keys backup", "console.cli.keys:backup", "Back up the key store: one file, without the root."),
+    Command(
+        "keys drill",
+        "console.cli.keys:drill",
+        "Try an older backup with today's root: what was destroyed must not open, what survives must open from the newest.",
+    ),
+    Command("keys restore", "console.cli.keys:restore", "Put a backup back into an empty key store."),
+    Command(
+        "keys forget-share",
+        "console.cli.keys:forget_share",
+        "Destroy the local shares of old two-share roots: they are gone at once, without waiting for the KMS.",
+    ),
+    Command(
+        "keys accept",
+        "console.cli.keys_accept:accept",
+        "Go on with a key store that was restored to an older state.\n\n"
+        "Keys that were destroyed after it was saved live in it again. The next run supersedes the certificates concerned and "
+        "destroys again what is due.",
+    ),
+    Command(
         "db upgrade",
         "console.cli.upkeep:upgrade",
-        "Make or upgrade the ledger and the keys of this site; keeps what is there.",
+        "Make or upgrade the ledger, the key store and the keys of this site; keeps what is there.",
     ),
     Command(
         "db check",
@@ -131,7 +169,7 @@ COMMANDS = (
 
 EPILOGUE = (
     "Exit codes: 0 done, 1 unexpected, 2 usage, 3 some not destroyed or unknown, 4 schedule invalid, "
-    "5 refused by a rule, 6 verification failed, 7 ledger or store unavailable, 130 interrupted."
+    "5 refused by a rule, 6 verification failed, 7 ledger, key store or store unavailable, 130 interrupted."
 )
 
 

@@ -49,7 +49,8 @@ def run(
         )
         body = {**facts(site, done), **({"cannot_decide": listed} if cannot_decide else {})}
         lines = _lines(site, done, listed=bool(listed)) + _undecided_lines(listed)
-    codes = [*map(_exit_code, done.results), *(error.exit_code for error in done.unpreserved)]
+    trouble = (*done.unpreserved, *done.shredded.trouble)
+    codes = [*map(_exit_code, done.results), *(error.exit_code for error in trouble)]
     return Answer(command="run", body=body, lines=lines, exit_code=worst(codes))
 
 

@@ -8,6 +8,7 @@ from console.cli import words
 from console.cli.check_stores import as_json
 from flows.running import Result, Run
 from flows.wiring import Site
+from retention.facts import State
 from retention.outcomes import Outcome
 from storage.destroy import Disposal
 from storage.planning import Plan
@@ -22,7 +23,11 @@ def facts(site: Site, done: Run) -> dict[str, Any]:
         "released": done.released,
         "unpreserved": [{"message": error.message, "hint": error.hint} for error in done.unpreserved],
         "results": [_result(site, result) for result in done.results],
-        "finalised": [certificate.id for certificate in done.finalised],
+        "root_replaced": done.shredded.rotated,
+        "ciphertext_removed": done.shredded.removed,
+        "unfinished": [{"message": error.message, "hint": error.hint} for error in done.shredded.trouble],
+        "finalised": [one.id for one in done.followed if one.state == State.FINAL.value],
+        "superseded": [one.id for one in done.followed if one.state == State.SUPERSEDED.value],
     }
 
 
@@ -44,6 +49,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
     return {
         "disposition": plan.record_type.disposition.value,
         "due": plan.due,
+        "records": plan.records,
         "population": plan.population,
         "kept": words.kept_by_class(plan.kept),
         "cannot_decide": words.undecided(plan.kept),
@@ -54,6 +60,8 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
                 "location": planned.part.location,
                 "store": planned.part.store,
                 "due": planned.part.items,
+                "records": planned.survey.records,
+                "withdrawn": planned.survey.withdrawn,
                 "population": planned.survey.population,
                 "kept": words.kept_by_class(planned.survey.kept),
                 "oldest": planned.survey.oldest,

@@ -9,8 +9,11 @@ from console.cli.answer import Line, Table, bad, day, doubtful, good, heading, n
 from console.cli.check_stores import finding_lines
 from flows.running import Result, Run
 from flows.wiring import Site
+from retention.facts import State
 from retention.outcomes import Outcome
 from storage.destroy import Disposal
+from storage.ledger.cases import Case
+from storage.ledger.certificates import Certificate
 from storage.planning import Plan
 
 
@@ -40,7 +43,7 @@ def plan_lines(plan: Plan, *, execute: bool, listed: bool = False) -> list[Line]
     """One record type: what is due by location, and why the rest stays."""
     _, gone = words.DISPOSITIONS[plan.record_type.disposition]
     end = "due" if execute else f"would be {gone}"
-    what = f"{number(plan.due)} of {words.plural(plan.population, 'record')} {end}"
+    what = f"{number(plan.records)} of {words.plural(plan.population, 'record')} {end}"
     lines: list[Line] = [heading(f"{plan.record_type.id}: {what}")]
     if plan.locations:
         lines.append(_locations(plan))
@@ -58,7 +61,7 @@ def _locations(plan: Plan) -> Table:
         (
             planned.part.location,
             planned.part.store,
-            number(planned.part.items),
+            number(planned.survey.records),
             number(planned.survey.population),
             day(planned.survey.oldest),
             number(planned.survey.past_maximum) if planned.survey.past_maximum else "",
@@ -96,9 +99,7 @@ def case_lines(site: Site, result: Result) -> list[Line]:
     lines = []
     disposal = result.disposal
     how = "opened" if result.plan is not None else "continued"
-    lines.append(
-        f"{result.record_type}: case {disposal.case.id} {how}, {words.plural(disposal.case.items, 'item')}"
-    )
+    lines.append(f"{result.record_type}: case {disposal.case.id} {how}, {size(disposal.case)}")
     if disposal.waiting:
         lines.append(doubtful(f"  nothing was destroyed: {disposal.waiting}"))
         lines.append(
@@ -108,6 +109,14 @@ def case_lines(site: Site, result: Result) -> list[Line]:
     if disposal.failed:
         lines.append(bad(f"  stopped: {disposal.failed}"))
     return lines + _certificate(site, disposal)
+
+
+def size(case: Case) -> str:
+    """ "3 items", or "3 items (the keys of 1,200 records)" where a key stands for many records."""
+    told = words.plural(case.items, "item")
+    return (
+        told if case.records == case.items else f"{told} (the keys of {words.plural(case.records, 'record')})"
+    )
 
 
 def outcome_lines(counts: Counter[Outcome]) -> list[Line]:
@@ -132,13 +141,26 @@ def _certificate(site: Site, disposal: Disposal) -> list[Line]:
     return [good(f"  certificate {certificate.id} ({certificate.state}): {site.certifier.path(certificate)}")]
 
 
+def _followed(site: Site, certificate: Certificate) -> Line:
+    path = site.certifier.path(certificate)
+    if certificate.state == State.SUPERSEDED.value:
+        return bad(f"Certificate {certificate.id} supersedes the one before: {path}")
+    if certificate.state == State.FINAL.value:
+        return good(f"Certificate {certificate.id} is final now: {path}")
+    return f"Certificate {certificate.id} will be final on {certificate.final_from}: {path}"
+
+
 def tail(site: Site, done: Run) -> list[Line]:
     """What the whole run came to, and what to do next."""
     lines: list[Line] = [""]
-    lines += [
-        good(f"Certificate {certificate.id} is final now: {site.certifier.path(certificate)}")
-        for certificate in done.finalised
-    ]
+    if done.shredded.rotated:
+        lines.append("The root key was replaced: older versions of the destroyed keys are worthless with it.")
+    if done.shredded.removed:
+        lines.append(f"{words.plural(done.shredded.removed, 'sealed file')} whose key is destroyed removed.")
+    for error in done.shredded.trouble:
+        lines.append(doubtful(f"Not finished, and tried again by the next run: {error.message}"))
+        lines += [f"  hint: {error.hint}"] if error.hint else []
+    lines += [_followed(site, certificate) for certificate in done.followed]
     failed = sum(1 for result in done.results if result.error is not None)
     if failed:
         lines.append(bad(f"{words.plural(failed, 'record type')} could not be worked on; the others were."))
@@ -149,10 +171,10 @@ def tail(site: Site, done: Run) -> list[Line]:
             if result.disposal and not result.disposal.waiting
         )
         waiting = sum(1 for result in done.results if result.disposal and result.disposal.waiting)
-        lines.append(
-            f"{words.plural(destroyed, 'record')} destroyed; {words.plural(waiting, 'case')} waiting."
-        )
+        cases = [result.disposal.case for result in done.results if result.disposal]
+        unit = "record" if all(case.records == case.items for case in cases) else "item"
+        lines.append(f"{words.plural(destroyed, unit)} destroyed; {words.plural(waiting, 'case')} waiting.")
     else:
-        due = sum(result.plan.due for result in done.results if result.plan is not None)
+        due = sum(result.plan.records for result in done.results if result.plan is not None)
         lines.append(f"{words.plural(due, 'record')} would be destroyed. To do it: retention run --execute")
     return lines

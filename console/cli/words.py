@@ -67,6 +67,7 @@ CASE_STATES: Mapping[str, str] = {
 CERTIFICATE_STATES: Mapping[str, str] = {
     "provisional": "provisional: copies may remain, or an outcome is unknown",
     "final": "final",
+    "superseded": "superseded: what an earlier one said no longer holds",
 }
 
 APPROVALS: Mapping[ApprovalKind, str] = {
@@ -78,6 +79,7 @@ APPROVALS: Mapping[ApprovalKind, str] = {
 DISPOSITIONS: Mapping[Disposition, tuple[str, str]] = {
     Disposition.PURGE: ("destroy", "destroyed"),
     Disposition.ANONYMIZE: ("de-identify", "de-identified"),
+    Disposition.CRYPTO_SHRED: ("make unreadable", "made unreadable, its key destroyed"),
 }
 
 CUTOFFS: Mapping[Cutoff, str] = {

@@ -31,7 +31,7 @@ def encoding_findings(criteria: Criteria) -> Iterator[Finding]:
 def layout_findings(criteria: Criteria, facts: Facts) -> Iterator[Finding]:
     """What of the location's settings cannot work, or keeps more than meant."""
     location = facts.location
-    if criteria.record_type.disposition is not Disposition.PURGE:
+    if criteria.record_type.disposition is Disposition.ANONYMIZE:
         yield _fatal(criteria, "files can only be purged, not anonymized", 'write disposition = "purge"')
     if location.unit not in ("file", "folder"):
         yield _fatal(

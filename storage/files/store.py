@@ -19,7 +19,7 @@ from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from retention.records import Record
 from storage.contract import Claim, Finding, Lines, Pace, Survey
-from storage.files import checks, gate, survey, vault
+from storage.files import checks, gate, survey, unreadable, vault
 from storage.files.batch import FileBatch, presence
 from storage.files.facts import UNRECOGNISED, Facts, tree_location
 from storage.files.inventory import inventory
@@ -35,6 +35,8 @@ class FileStore:
     ``root_of``: the root folder of another file store, for the vault of a location. ``recorder``: the database file of the recorder
     that writes here.
     """
+
+    sealed: None = None
 
     def __init__(
         self,
@@ -162,6 +164,12 @@ class FileStore:
         if tree_location(criteria).recorder is None:
             return None
         return Frigate(self._recorder)
+
+    def remove_unreadable(
+        self, criteria: Criteria, are_destroyed: Callable[[Sequence[str]], Sequence[bool]]
+    ) -> int:
+        """Remove sealed files whose keys are destroyed; see `storage.files.unreadable`."""
+        return unreadable.remove_unreadable(criteria, self._root, are_destroyed)
 
     def claim(self, criteria: Criteria) -> Claim:
         what = (

@@ -54,6 +54,7 @@ class Settled:
     epoch: int
     intended_at: datetime
     at: datetime
+    witness: str = ""
 
 
 class Batches:
@@ -157,8 +158,8 @@ class Batches:
             result = connection.execution_options(yield_per=20).execute(query)
             for row in result:
                 yield Settled(
-                    range=_range(row), codes=row.codes, leaves=row.leaves if with_leaves else b"", epoch=row.epoch,
-                    intended_at=unstamp(row.at), at=unstamp(row.concluded_at),
+                    range=_range(row), codes=row.codes, leaves=row.leaves if with_leaves else b"", witness=row.witness,
+                    epoch=row.epoch, intended_at=unstamp(row.at), at=unstamp(row.concluded_at),
                 )  # fmt: skip
 
 

@@ -71,6 +71,11 @@ class Case:
     """Ids of the approvals under which destroying began."""
     parts: tuple[Part, ...]
 
+    @property
+    def records(self) -> int:
+        """How many records its items stand for: more than items where many are sealed under one key."""
+        return max(self.items, sum(int(entry.get("records", 0)) for entry in self.survey.values()))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:

@@ -210,7 +210,7 @@ class Holds:
 
     def _seal(self, file: HoldFile) -> bytes:
         body = {
-            "scope": _scope_to_json(file.scope),
+            "scope": scope_to_json(file.scope),
             "matter": _MATTER.dump_python(file.matter, mode="json"),
             "sealed": file.sealed,
             "continuing": file.continuing,
@@ -234,7 +234,7 @@ class Holds:
         return HoldFile(
             id=row.id,
             state=HoldState(row.state),
-            scope=_scope_from_json(body["scope"]),
+            scope=scope_from_json(body["scope"]),
             matter=_MATTER.validate_python(body["matter"]),
             sealed=body["sealed"],
             continuing=body["continuing"],
@@ -264,7 +264,7 @@ def _act(entry: Entry, hold_id: str, action: HoldAction, epoch: int) -> None:
     )  # fmt: skip
 
 
-def _scope_to_json(scope: Scope) -> dict[str, Any]:
+def scope_to_json(scope: Scope) -> dict[str, Any]:
     return {
         "record_types": sorted(scope.record_types),
         "stores": sorted(scope.stores),
@@ -278,7 +278,7 @@ def _scope_to_json(scope: Scope) -> dict[str, Any]:
     }
 
 
-def _scope_from_json(body: Mapping[str, Any]) -> Scope:
+def scope_from_json(body: Mapping[str, Any]) -> Scope:
     return Scope(
         record_types=frozenset(body["record_types"]),
         stores=frozenset(body["stores"]),

@@ -89,7 +89,8 @@ class Inspection:
         self._dependents(branches)
         self._references(root, branches)
         self._conditions(question)
-        self._running(root, branches)
+        if self._criteria.record_type.disposition is not Disposition.CRYPTO_SHRED:
+            self._running(root, branches)
         self.plan = Plan(engine=self._engine, question=question, branches=branches)
 
     # What is named
@@ -116,7 +117,7 @@ class Inspection:
             location.span_end,
         ]
         wanted += [None if location.subject in {"none", "unknown"} else location.subject]
-        wanted += [*location.clear, *(name for name, _ in location.replace)]
+        wanted += [*location.clear, *(name for name, _ in location.replace), *location.sealed]
         wanted += [relation.matches for relation in location.relations]
         for condition in self._own_conditions():
             wanted += sorted(columns_of(condition))

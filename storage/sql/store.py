@@ -48,6 +48,8 @@ _REMEMBERED = 64
 class SqlStore:
     """One database. ``url``: SQLAlchemy address; ``state``: prefix of the store's own tables in it (SQLite, MariaDB)."""
 
+    sealed: None = None
+
     def __init__(self, name: str, url: str, *, state: str = "retention_") -> None:
         try:
             address = sa.make_url(url)

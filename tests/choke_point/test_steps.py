@@ -16,6 +16,7 @@ from storage.ledger.people import Role
 from tests.choke_point.workbench import Workbench
 from tests.contract.conftest import Build
 from tests.contract.harness import HarnessFactory
+from tests.contract.harness_sealed import SealedHarness
 from tests.contract.shelf import due, existing, many, shelf
 
 MATTER = Matter(number="2025-17", kind=MatterKind.SUBPOENA, issuing_authority="District Court")
@@ -207,6 +208,11 @@ def test_step_11_a_certificate_becomes_final_when_its_last_window_is_over(
     certificate = bench.destroyer.dispose(bench.opened().id).certificate
     assert certificate is not None
     assert certificate.state == "provisional"
+    if isinstance(harness, SealedHarness):
+        harness.rotate(bench.clock())
+        certificate = bench.certifier.follow_up(certificate, bench.schedule, at=bench.clock(), actor="test")
+        assert certificate is not None
+        assert certificate.state == "provisional", "it has a date only now"
     bench.clock.at += timedelta(days=35)
     assert bench.certifier.follow_up(certificate, bench.schedule, at=bench.clock(), actor="test") is None
     bench.clock.at += timedelta(days=1)

@@ -89,7 +89,8 @@ class Supports:
     ``subjects``: records are tied to a patron (``Location.subject`` names a column). ``cameras``/``branches``: records
     carry one. ``spans``: the span of a record is known and within a day of its trigger. ``blocking``: a record can be
     blocked. ``undated``: the trigger can be missing. ``transactions``: `Store.fate` answers committed or rolled back.
-    ``purges``: what is destroyed is gone (false: it stays, de-identified, and counts as *done*).
+    ``purges``: what is destroyed is gone (false: it stays, de-identified, and counts as *done*). ``tells``: `Store.read` gives
+    subject, camera and branch (false: they are sealed, and only the push-down of holds sees them).
     """
 
     subjects: bool = False
@@ -100,6 +101,7 @@ class Supports:
     undated: bool = False
     transactions: bool = False
     purges: bool = True
+    tells: bool = True
 
 
 class StoreHarness(Protocol):

@@ -144,6 +144,8 @@ def test_what_a_hold_covers_is_withheld_and_nothing_else(
     scope, keeps = SCOPES[kind]
     held = [hold(scope)]
     criteria = harness.criteria(ON)
+    _, lines = survey(harness)
+    harness.store.preserve(criteria, held)
     free = set()
     for one in seeds:
         record = harness.store.read(criteria, harness.key(one.number))
@@ -158,7 +160,6 @@ def test_what_a_hold_covers_is_withheld_and_nothing_else(
     assert found.kept[KeepReason.HELD] == sum(
         keeps(one, supports, criteria.location.subject) for one in seeds
     )
-    _, lines = survey(harness)
     done = destroy(harness, lines, held)
     assert set(done.chosen) == free
     assert done.absent == []
@@ -200,6 +201,7 @@ def test_a_hold_of_any_kind_beside_others_still_keeps(harness: StoreHarness, see
         for number in range(400)
     ]
     _, lines = survey(harness)
+    harness.store.preserve(harness.criteria(ON), others)
     assert set(destroy(harness, lines[:1], others).chosen) == {harness.number(lines[0])}
     assert destroy(harness, lines[1:], [*others, hold_everything(harness)]).chosen == []
 

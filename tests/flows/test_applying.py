@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from flows import disposing, running
-from flows.applying import SUMMARY, Applied, Line, Surveyed, apply_schedule, summary
+from flows.applying import SUMMARY, Applied, Finished, Line, Surveyed, apply_schedule, summary
 from flows.casework import approve
 from flows.disposing import Disposed, dispose
 from flows.door import StepFailed
@@ -157,7 +157,9 @@ def test_the_summary_says_what_became_of_each_record_type() -> None:
         Line(record_type="rooms", surveyed=Surveyed(record_type="rooms", due=0, population=5)),
         Line(record_type="films", error="store cameras does not answer"),
     )  # fmt: skip
-    text = summary(Applied(on="2026-03-31", prepared=Prepared(settled=("C0",)), lines=lines, finalised=()))
+    text = summary(
+        Applied(on="2026-03-31", prepared=Prepared(settled=("C0",)), lines=lines, finished=Finished())
+    )
     rows = [row for row in text.splitlines() if row.startswith("| ")][2:]
     assert rows == [
         "| loans | 7 | 6 | 1 | 0 | 0 | 0 | C1 | certificate C1-1 |",
@@ -166,6 +168,21 @@ def test_the_summary_says_what_became_of_each_record_type() -> None:
         "| films |  | 0 | 0 | 0 | 0 | 0 |  | failed: store cameras does not answer |",
     ]
     assert "Interrupted cases settled first: 1." in text
+    assert "root key" not in text
+
+
+def test_the_summary_says_what_became_of_keys_and_certificates() -> None:
+    finished = Finished(
+        rotated=True, removed=3, trouble=("the root is missing",), finalised=("C1-2",), superseded=("C0-3",)
+    )
+    text = summary(Applied(on="2026-03-31", prepared=Prepared(settled=()), lines=(), finished=finished))
+    assert text.splitlines()[-5:] == [
+        "The root key was replaced.",
+        "Sealed files without a key removed: 3.",
+        "Not finished, and tried again by the next run: the root is missing.",
+        "Certificates made final: 1.",
+        "Certificate C0-3 supersedes the one before it.",
+    ]
 
 
 @pytest.mark.parametrize(

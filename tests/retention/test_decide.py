@@ -355,3 +355,47 @@ def test_footage_is_kept_to_the_end_of_its_month_and_its_minimum(start: datetime
         dates.local_day(start, question.location.zone, SCHEDULE.library.zone), Cutoff.MONTH, SCHEDULE.library
     )
     assert isinstance(decide(segment, question, ()), Due) is (closed + timedelta(days=14) < on)
+
+
+# What a store knows of a record that is sealed
+
+
+def test_a_hold_keeps_a_sealed_record_when_its_store_says_so_and_only_then() -> None:
+    named = hold(subjects=frozenset({ANYBODY}))
+    told = decide(loan(LONG_AGO, subject=None, kept_by=frozenset({"H-1"})), criteria(ON), [named])
+    assert isinstance(told, Keep)
+    assert (told.reasons, told.holds) == ((KeepReason.HELD,), ("H-1",))
+    for others in (frozenset(), frozenset({"H-2"})):
+        assert isinstance(decide(loan(LONG_AGO, kept_by=others), criteria(ON), [named]), Due)
+
+
+def test_a_released_hold_keeps_no_sealed_record_whatever_its_store_says() -> None:
+    released = hold(HoldState.RELEASED)
+    assert isinstance(decide(loan(LONG_AGO, kept_by=frozenset({"H-1"})), criteria(ON), [released]), Due)
+
+
+def test_a_withdrawn_record_does_not_wait_for_its_minimum() -> None:
+    young = datetime(2026, 5, 25, 12)
+    assert isinstance(decide(loan(young), criteria(ON), ()), Keep)
+    assert decide(loan(young, withdrawn=True), criteria(ON), ()) == Due(
+        since=ON, rules=("default",), maximum=date(2027, 5, 25)
+    )
+    assert decide(loan(LONG_AGO, withdrawn=True), criteria(ON), ()) == decide(
+        loan(LONG_AGO), criteria(ON), ()
+    )
+
+
+@pytest.mark.parametrize(
+    "keeping",
+    [
+        {"kept_by": frozenset({"H-1"})},
+        {"undecidable": "a link"},
+        {"related": {"bill": True}},
+        {"related": {"bill": None}},
+        {"trigger": None},
+        {"fields": {"opted_in": False, "barred": True, "status": "in"}},
+    ],
+)
+def test_a_withdrawn_record_stays_for_every_other_reason(keeping: dict[str, Any]) -> None:
+    record = replace(loan(datetime(2026, 5, 25, 12), withdrawn=True), **keeping)
+    assert isinstance(decide(record, criteria(ON), [hold(subjects=frozenset({Personal("x")}))]), Keep)

@@ -19,17 +19,32 @@ any_text = st.text(alphabet=st.characters(), max_size=40)
 file_names = st.binary(max_size=30).map(lambda name: name.decode("utf-8", "surrogateescape"))
 references = st.one_of(any_text, file_names, st.text("abc/019-_ .", max_size=30))
 items = st.lists(st.tuples(references, st.sampled_from(Outcome)), max_size=12)
+sealed_items = st.lists(
+    st.tuples(
+        references, st.sampled_from(Outcome), st.none() | st.binary(min_size=16, max_size=16).map(bytes.hex)
+    ),
+    max_size=12,
+)
 
 
-def by_definition(ordinal: int, text: str, outcome: Outcome) -> bytes:
+def by_definition(ordinal: int, text: str, outcome: Outcome, kid: str | None = None) -> bytes:
     salt = Cipher(AES(KEY), ECB()).encryptor().update(ordinal.to_bytes(16, "big"))  # noqa: S305  # one block: AES itself
-    return sha256(b"\x00" + rfc8785.dumps([salt.hex(), writable(text), None, outcome.value])).digest()
+    return sha256(b"\x00" + rfc8785.dumps([salt.hex(), writable(text), kid, outcome.value])).digest()
 
 
 @given(items, st.integers(0, 2**64))
 def test_bulk_leaves_are_the_leaves_of_the_definition(batch: list[tuple[str, Outcome]], first: int) -> None:
     expected = b"".join(by_definition(first + i, *item) for i, item in enumerate(batch))
     assert leaves(KEY, first, [text for text, _ in batch], [outcome for _, outcome in batch]) == expected
+
+
+@given(sealed_items, st.integers(0, 2**64))
+def test_bulk_leaves_of_sealed_items_hold_their_key_ids(
+    batch: list[tuple[str, Outcome, str | None]], first: int
+) -> None:
+    texts, outcomes, kids = ([item[part] for item in batch] for part in range(3))
+    expected = b"".join(by_definition(first + i, *item) for i, item in enumerate(batch))
+    assert leaves(KEY, first, texts, outcomes, kids) == expected  # type: ignore[arg-type]  # columns of a mixed table
 
 
 @given(st.text(st.characters(max_codepoint=0x2FF), max_size=60))

@@ -35,7 +35,7 @@ def test_the_shipped_schedule_has_no_problem() -> None:
 def test_the_shipped_schedule_covers_what_a_library_holds(policies: Schedule) -> None:
     wanted = {
         "registration", "checkouts", "payments", "reading-history", "computer-sign-ins", "computer-caches", "requests",
-        "programs", "camera-footage", "collection-agency-exports", "analytics-exports",
+        "programs", "camera-footage", "collection-agency-exports", "analytics-exports", "incident-clips",
     }  # fmt: skip
     assert wanted <= {record_type.id for record_type in policies.record_types}
     assert {store.kind for store in policies.stores} == set(StoreKind)

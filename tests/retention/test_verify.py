@@ -128,7 +128,7 @@ STEP_3: dict[str, dict[str, Any]] = {
     "number for truth": {"predicate__statement__retentionMet": 1},
     "text for a list": {"predicate__what__locations": "x"},
     "number for a text": {"predicate__identity__id": 1},
-    "unknown state": {"predicate__identity__state": "superseded"},
+    "unknown state": {"predicate__identity__state": "revoked"},
     "impossible day": {"predicate__authority__on": "2026-02-30"},
     "short day": {"predicate__authority__on": "20260219"},
     "a time not in UTC": {"predicate__how__started": "2026-11-20T10:00:30+01:00"},

@@ -147,6 +147,8 @@ def look(target: Target, address: Address) -> Presence:
 class SimulatorStore:
     """A store on a shared target. Each object is another worker; give each its own `Power` to kill it alone."""
 
+    sealed: None = None
+
     def __init__(
         self, target: Target, *, name: str = "simulator", power: Power | None = None, pace: Pace | None = None
     ) -> None:

@@ -47,7 +47,7 @@ def test_a_case_holds_what_was_surveyed(site: Site) -> None:
     assert [one.first_ordinal for one in case.parts] == [0, 5]
     assert case.manifest_digest == planned.digest
     assert case.survey["loan"] | {"seconds": 0} == {
-        "store": "ils", "due": 5, "population": 6, "kept": {"not-yet": 1}, "oldest": "2025-04-18", "newest": "2025-04-18",
+        "store": "ils", "due": 5, "records": 5, "withdrawn": 0, "population": 6, "kept": {"not-yet": 1}, "oldest": "2025-04-18", "newest": "2025-04-18",
         "past_maximum": 0, "volume": 0, "seconds": 0,
     }  # fmt: skip
     site.spool.verify(case)

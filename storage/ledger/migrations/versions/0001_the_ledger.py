@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from storage import append_only
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -256,72 +258,24 @@ def upgrade() -> None:
 
 def refuse_changes() -> None:
     for table in APPEND_ONLY:
-        _refuse(table, "UPDATE", f"{table} is append-only")
+        append_only.refuse(table, "UPDATE", f"{table} is append-only")
     for table, key in (APPEND_ONLY | NEVER_DELETED).items():
-        _refuse(table, "DELETE", f"{table} is append-only")
-        _refuse_replacing(table, key)
+        append_only.refuse(table, "DELETE", f"{table} is append-only")
+        append_only.refuse_replacing(table, key, *(["public_key"] if table == "person" else []))
     once = [
         f'(OLD."{column}" IS NOT NULL AND NEW."{column}" IS DISTINCT FROM OLD."{column}")'
         for column in WRITTEN_ONCE
     ]
     ended = "(OLD.state <> 'started' AND NEW.state <> OLD.state)"
-    steps = [
-        f"(OLD.state = '{state}' AND NEW.state NOT IN ('" + "', '".join((state, *after)) + "'))"
-        for state, after in HOLD_STEPS.items()
-    ]
     grace = "(NEW.state IN ('in-grace', 'released') AND NEW.grace_until IS NULL)"
     early = "(OLD.state IN ('in-grace', 'released') AND NEW.state = OLD.state AND NEW.grace_until IS DISTINCT FROM OLD.grace_until)"
-    _freeze("case_file", "an opened case is frozen", *once, ended)
-    _freeze("hold", "this way of a hold is frozen", *steps, grace, early)
-    _freeze("counter", "a counter is append-only: it never goes back", "NEW.value <= OLD.value")
+    freeze("case_file", "an opened case is frozen", *once, ended)
+    freeze("hold", "this way of a hold is frozen", *append_only.steps(HOLD_STEPS), grace, early)
+    freeze("counter", "a counter is append-only: it never goes back", "NEW.value <= OLD.value")
 
 
-def _freeze(table: str, message: str, *refused: str) -> None:
-    frozen = [f'NEW."{column}" IS DISTINCT FROM OLD."{column}"' for column in FROZEN[table]]
-    changed = " OR ".join((*frozen, *refused))
-    if _is_sqlite():
-        changed = changed.replace("IS DISTINCT FROM", "IS NOT") + " OR NEW.rowid IS NOT OLD.rowid"
-    _refuse(table, "UPDATE", message, when=changed)
-
-
-def _is_sqlite() -> bool:
-    return op.get_bind().dialect.name == "sqlite"
-
-
-def _refuse(table: str, action: str, message: str, when: str | None = None) -> None:
-    name = f"refuse_{action.lower()}_{table}"
-    condition = f" WHEN ({when})" if when else ""
-    if _is_sqlite():
-        op.execute(
-            f'CREATE TRIGGER {name} BEFORE {action} ON "{table}" FOR EACH ROW{condition} '
-            f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
-        )
-        return
-    op.execute(
-        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{message}'; END $$"
-    )
-    op.execute(
-        f'CREATE TRIGGER {name} BEFORE {action} ON "{table}" FOR EACH ROW{condition} EXECUTE FUNCTION {name}()'
-    )
-    if action == "DELETE":
-        op.execute(
-            f'CREATE TRIGGER refuse_truncate_{table} BEFORE TRUNCATE ON "{table}" EXECUTE FUNCTION {name}()'
-        )
-
-
-def _refuse_replacing(table: str, key: tuple[str, ...]) -> None:
-    """SQLite's REPLACE deletes the row in its way without asking a DELETE trigger."""
-    if not _is_sqlite():
-        return
-    same = " AND ".join(f'"{column}" = NEW."{column}"' for column in key)
-    if table == "person":
-        same = f"{same} OR public_key = NEW.public_key"
-    op.execute(
-        f'CREATE TRIGGER refuse_replace_{table} BEFORE INSERT ON "{table}" FOR EACH ROW '  # noqa: S608  # our own names
-        f'WHEN EXISTS (SELECT 1 FROM "{table}" WHERE ({same}) OR rowid = NEW.rowid) '
-        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-    )
+def freeze(table: str, message: str, *refused: str) -> None:
+    append_only.freeze(table, FROZEN[table], message, *refused)
 
 
 def downgrade() -> None:
