@@ -52,6 +52,7 @@ def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
     from flows.coverage import coverage  # noqa: PLC0415
     from flows.disposing import dispose  # noqa: PLC0415
     from flows.reminding import remind  # noqa: PLC0415
+    from flows.sealing import seal  # noqa: PLC0415
     from flows.settling import settle  # noqa: PLC0415
 
     def cron(setting: str, line: str) -> Schedule:
@@ -68,6 +69,7 @@ def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
 
     return [
         deployed(apply_schedule, "nightly", cron("RETENTION_NIGHTLY", settings.nightly)),
+        deployed(seal, "seal", cron("RETENTION_SEAL", settings.seal)),
         deployed(settle, "settle", cron("RETENTION_SETTLE", SETTLE)),
         deployed(remind, "remind", cron("RETENTION_REMIND", settings.remind)),
         deployed(coverage, "coverage", cron("RETENTION_COVERAGE", settings.coverage)),

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     """Days for which a deleted root can still be called back."""
     grace_days: int = Field(default=7, ge=1, le=3650)
     """Days between the second signature of a release and the moment a hold no longer keeps."""
+    seal: str = "45 1 * * *"
+    """Cron of the sealing run, before the nightly one."""
     nightly: str = "15 2 * * *"
     """Cron of the nightly run, in the library's time zone."""
     remind: str = "0 8 * * 1-5"

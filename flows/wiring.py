@@ -296,6 +296,28 @@ class StoreMap(Mapping[str, Store]):
             rest=own.rest,
         )
 
+    def root_of(self, name: str) -> Path:
+        """The root folder of a store of files or footage. Raises `SettingsError`."""
+        key = self._key(name)
+        root = None if key is None else self._settings.stores[key].root
+        if root is None:
+            raise SettingsError(
+                f"store {name} is a folder and needs its root",
+                f"set RETENTION_STORES__{(key or name).upper().replace('-', '_')}__ROOT",
+            )
+        return root
+
+    def database(self, name: str) -> SqlStore:
+        """A store of kind database, opened anew: close it. Raises `SettingsError`."""
+        key = self._key(name)
+        url = None if key is None else self._settings.stores[key].url
+        if url is None:
+            raise SettingsError(
+                f"store {name} is a database and needs an address",
+                f"set RETENTION_STORES__{(key or name).upper().replace('-', '_')}__URL",
+            )
+        return SqlStore(name, url.get_secret_value())
+
     def close(self) -> None:
         for store in self._open.values():
             store.close()
@@ -308,32 +330,15 @@ class StoreMap(Mapping[str, Store]):
         key = self._key(declared.name)
         if key is None:
             raise KeyError(declared.name)
-        settings = self._settings.stores[key]
         if declared.kind is StoreKind.DATABASE:
-            if settings.url is None:
-                raise SettingsError(
-                    f"store {declared.name} is a database and needs an address",
-                    f"set RETENTION_STORES__{key.upper()}__URL",
-                )
-            return SqlStore(declared.name, settings.url.get_secret_value())
+            return self.database(declared.name)
         return FileStore(
             declared.name,
             self.root_of(declared.name),
             now=self._now,
             root_of=self.root_of,
-            recorder=settings.recorder,
+            recorder=self._settings.stores[key].recorder,
         )
-
-    def root_of(self, name: str) -> Path:
-        """The root folder of a file store. Raises `SettingsError` when settings give it none."""
-        key = self._key(name)
-        root = None if key is None else self._settings.stores[key].root
-        if root is None:
-            raise SettingsError(
-                f"store {name} is a folder and needs its root",
-                f"set RETENTION_STORES__{name.upper().replace('-', '_')}__ROOT",
-            )
-        return root
 
 
 def write_secret(path: Path, content: bytes) -> None:

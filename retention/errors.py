@@ -56,6 +56,10 @@ class VerificationFailed(RetentionError):
     exit_code = 6
 
 
+class SealedUnreadable(VerificationFailed):
+    """A sealed file or value is not what was sealed: changed, cut off, exchanged, or opened with another key (exit 6)."""
+
+
 class Unavailable(RetentionError):
     """Something we need is not there now (exit 7)."""
 

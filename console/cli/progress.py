@@ -80,6 +80,10 @@ class Reporter:
         self._draw(case, f"carrying out {case}", done, items)
         self.pause()
 
+    def sealing(self, record_type: str, location: str, sealed: int) -> None:
+        self._draw(f"{record_type}/{location}", f"sealing {record_type}/{location}", sealed, None)
+        self.pause()
+
     def pause(self) -> None:
         """Called where nothing is half done. Raises `Interrupted` when somebody asked to stop."""
         if self._stop.asked:

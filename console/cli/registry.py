@@ -55,6 +55,25 @@ COMMANDS = (
         "Destroys nothing: they are items of the next case of their record type. A legal hold keeps them all the same.",
     ),
     Command(
+        "seal",
+        "console.cli.sealing:seal",
+        "Seal what the schedule crypto-shreds: say what it would seal, or with --execute seal it.\n\n"
+        "Each sealed copy is read back and compared before its plaintext is removed. Without --execute nothing is touched.",
+    ),
+    Command(
+        "open",
+        "console.cli.opening:open_",
+        "Open a sealed object, as a custodian.\n\n"
+        "Every opening is written into the ledger before the first byte is handed out. The plaintext goes to a new file that only "
+        "its owner may read, outside of all stores, or to a pipe.",
+    ),
+    Command(
+        "reseal",
+        "console.cli.opening:reseal",
+        "Seal sealed objects anew, as a custodian: other keys, other files.\n\n"
+        "The old keys are destroyed, and made worthless in every older version of the key store by the next rotation.",
+    ),
+    Command(
         "hold place",
         "console.cli.hold:place",
         "Place a hold: effective when the command returns.\n\n"

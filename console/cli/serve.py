@@ -11,7 +11,7 @@ from flows.settings import load_settings
 def flows(*, json: Json = False, session: Here) -> Answer:
     settings = load_settings()
     session.note(
-        f"nightly run at “{settings.nightly}”, reminders at “{settings.remind}”, on the library's clock; Ctrl-C ends"
+        f"sealing at “{settings.seal}”, nightly run at “{settings.nightly}”, reminders at “{settings.remind}”, on the library's clock; Ctrl-C ends"
     )
     serve(settings)
     return Answer(command="serve.flows", body={"served": True}, lines=["the service has ended"])

@@ -15,8 +15,9 @@ from retention.errors import StoreUnavailable
 from retention.schedule import Disposition, TriggerKind
 from storage.contract import Finding
 from storage.files import gate
-from storage.files.facts import Facts
+from storage.files.facts import Facts, tree_location
 from storage.files.recorder import Frigate
+from storage.files.sealed_name import read_name
 from storage.files.tree import Tree, open_root
 
 _RUN_THERE = "run the program on the machine that holds the disks"
@@ -111,6 +112,30 @@ def recorder_findings(criteria: Criteria, recorder: Frigate | None) -> Iterator[
         recorder.protection()
     except StoreUnavailable as error:
         yield _fatal(criteria, error.message, error.hint)
+
+
+def sealing_findings(criteria: Criteria, root: Path) -> Iterator[Finding]:
+    """What a crash between sealing a file and removing it leaves: as long as the plaintext lies there, its key's death destroys nothing.
+
+    Whose sealed file it is only the key store knows, so a stranger's with our suffix counts too: it keeps, it destroys nothing.
+    """
+    if criteria.record_type.disposition is not Disposition.CRYPTO_SHRED:
+        return
+    beside = 0
+    try:
+        with Tree(root, tree_location(criteria).path) as tree:
+            for visit in tree.walk(lambda _: False, lambda _: None):
+                names = {entry.name for entry in visit.entries}
+                sealed = (read_name(name) for name in names)
+                beside += sum(name is not None and name.whole and name.original in names for name in sealed)
+    except StoreUnavailable:
+        return  # told by `folder_findings`
+    if beside:
+        yield _fatal(
+            criteria,
+            f"{beside} plaintext{'s lie' if beside > 1 else ' lies'} beside a sealed copy: a sealing was interrupted",
+            "finish it: retention seal --execute; a stranger's file with our suffix has to be moved away",
+        )
 
 
 def _is_empty(descriptor: int) -> bool:

@@ -22,6 +22,7 @@ from retention.schedule import Camera, TreeLocation, TriggerKind
 from storage.files.footage import Readings, Timeline, is_footage, span_of
 from storage.files.lines import Identity, to_text
 from storage.files.recorder import NOTHING, PROTECTED, Protection
+from storage.files.sealed_name import read_name
 from storage.files.tree import oddity
 
 NEWEST = "the newest file of its camera: it may still be growing"
@@ -31,6 +32,7 @@ AHEAD_FILE = "its modification time lies in the future"
 CONTRADICTION = "the time in its name and the time on the file differ by more than a day"
 NEVER_SET = "its modification time is that of a clock that was never set"
 UNRECOGNISED = "its path does not match the layout"
+SEALED = "a sealed file: its key decides, not its name"
 
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -138,8 +140,8 @@ class Facts:
         ]
 
     def read(self, path: str) -> Placed | Impossible | None:
-        """What a path says, its camera by its present name."""
-        placed = self.layout.read(path)
+        """What a path says, its camera by its present name. The layout has no say over a sealed file, whose name it may well match."""
+        placed = self.layout.read(path) if read_name(path) is None else Impossible(SEALED)
         if isinstance(placed, Placed) and placed.camera in self._present:
             return placed._replace(camera=self._present[placed.camera])
         return placed

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from storage.files.facts import Found
 from storage.files.lines import Identity
+from storage.files.sealed_name import read_name
 from storage.files.tree import LOST, Bar, Barred, Tree, join, oddity, split, unavailable
 
 _ODD = {
@@ -62,6 +63,7 @@ def take_inventory(tree: Tree, path: str) -> Inventory:
                 odd = odd or _ODD[Bar.ABSENT]
                 continue
             odd = odd or ("holds " + oddity(seen) if oddity(seen) else "")
+            odd = odd or ("" if read_name(entry.name) is None else "holds a sealed file, whose key decides")
             files.append((inner, Identity(seen.st_ino, seen.st_dev, seen.st_size, seen.st_mtime_ns)))
             modified = max(modified or 0, seen.st_mtime_ns)
             changed = max(changed, seen.st_mtime_ns, seen.st_ctime_ns)

@@ -76,6 +76,7 @@ class FileStore:
             *checks.root_findings(criteria, self._root),
             *checks.folder_findings(criteria, self._root, facts),
             *checks.recorder_findings(criteria, self._recorder_of(criteria)),
+            *checks.sealing_findings(criteria, self._root),
         ]
 
     def inventory(self) -> Iterator[Place]:
@@ -106,6 +107,8 @@ class FileStore:
         if left <= 0:
             return
         for judged in self._look(criteria, holds):
+            if isinstance(judged, survey.SealedFile):
+                continue
             if isinstance(judged, survey.Stranger):
                 told = (to_text(judged.path), KeepReason.UNDECIDABLE, UNRECOGNISED)
             elif isinstance(judged.decision, Keep) and judged.decision.primary in CANNOT_DECIDE:

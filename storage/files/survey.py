@@ -19,6 +19,7 @@ from retention.decide import Criteria, Decision, Due
 from retention.holds import Hold
 from retention.layout import Placed
 from retention.records import Record
+from retention.schedule import Disposition
 from storage.contract import Finding, Survey
 from storage.files.deciding import decide_all
 from storage.files.facts import UNRECOGNISED, Facts, Sighting, found
@@ -26,6 +27,7 @@ from storage.files.folder import look, take_inventory
 from storage.files.footage import Timeline
 from storage.files.lines import Line, write_line
 from storage.files.recorder import NOTHING, Protection
+from storage.files.sealed_name import SealedName, read_name
 from storage.files.tree import Bar, Barred, Entry, Tree, Visit, join
 
 _FILES_AT_ONCE = 1000
@@ -49,6 +51,14 @@ class Stranger:
     link: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedFile:
+    """A file that is called like a sealed one. No layout judges it."""
+
+    path: str
+    name: SealedName
+
+
 class Look:
     """One look through a location. ``bars`` counts the folders that could not be entered."""
 
@@ -68,7 +78,7 @@ class Look:
         self._by_folder = self.facts.location.unit == "folder"
         self.bars: Counter[Bar] = Counter()
 
-    def __iter__(self) -> Iterator[Judged | Stranger]:
+    def __iter__(self) -> Iterator[Judged | Stranger | SealedFile]:
         """Raises `StoreUnavailable` when the root or the location's folder is not there."""
         with Tree(self._root, self.facts.location.path) as tree:
             timeline = self.timeline(tree) if self.facts.needs_timeline else None
@@ -78,7 +88,7 @@ class Look:
                     sightings: list[Sighting] = []
                     for entry in entries:
                         seen = self._entry(tree, visit, entry, timeline)
-                        if isinstance(seen, Stranger):
+                        if isinstance(seen, Stranger | SealedFile):
                             yield seen
                         elif seen is not None:
                             sightings.append(seen)
@@ -114,7 +124,10 @@ class Look:
         for visit in self._walk(tree):
             for entry in visit.entries:
                 if entry.kind == kind:
-                    placed = read(join(visit.path, entry.name))
+                    # A sealed file still tells when the one before it ended: its name begins with the plaintext's.
+                    path = join(visit.path, entry.name)
+                    sealed = read_name(path)
+                    placed = read(path if sealed is None else sealed.original)
                     if isinstance(placed, Placed):
                         timeline.add(placed)
         timeline.seal()
@@ -128,8 +141,11 @@ class Look:
 
     def _entry(
         self, tree: Tree, visit: Visit, entry: Entry, timeline: Timeline | None
-    ) -> Sighting | Stranger | None:
+    ) -> Sighting | Stranger | SealedFile | None:
         path = join(visit.path, entry.name)
+        sealed = read_name(path) if entry.kind == "f" else None
+        if sealed is not None:
+            return SealedFile(path=path, name=sealed)
         if entry.kind == "d" and not self._is_record_folder(path):
             return None
         try:
@@ -154,11 +170,15 @@ def survey(
 ) -> Survey:
     """Count everything and write a line per due record. Raises `StoreUnavailable`."""
     result = Survey(location=criteria.location.name)
-    strangers = links = 0
+    strangers = links = sealed = 0
     oldest_stranger: int | None = None
     earliest = latest = None
     waiting: list[bytes] = []
     for judged in look_through:
+        if isinstance(judged, SealedFile):
+            # Where the schedule seals they are as they should be; elsewhere somebody has to know that no rule here ends them.
+            sealed += criteria.record_type.disposition is not Disposition.CRYPTO_SHRED
+            continue
         if isinstance(judged, Stranger):
             links += judged.link
             strangers += not judged.link
@@ -191,7 +211,14 @@ def survey(
     result.oldest = None if earliest is None else _day(earliest, criteria)
     result.newest = None if latest is None else _day(latest, criteria)
     result.findings = list(
-        _findings(criteria.location.name, strangers, oldest_stranger, links, look_through.bars)
+        _findings(
+            criteria.location.name,
+            strangers=strangers,
+            oldest=oldest_stranger,
+            links=links,
+            sealed=sealed,
+            bars=look_through.bars,
+        )
     )
     return result
 
@@ -208,7 +235,7 @@ def _day(moment: datetime, criteria: Criteria) -> date:
 
 
 def _findings(
-    location: str, strangers: int, oldest: int | None, links: int, bars: Counter[Bar]
+    location: str, *, strangers: int, oldest: int | None, links: int, sealed: int, bars: Counter[Bar]
 ) -> Sequence[Finding]:
     findings = []
     if strangers:
@@ -224,6 +251,13 @@ def _findings(
             Finding(
                 location=location, count=links, message=f"{links} symbolic {'link is' if links == 1 else 'links are'} not followed and left alone",
                 hint="what they lead to needs a location of its own",
+            )
+        )  # fmt: skip
+    if sealed:
+        findings.append(
+            Finding(
+                location=location, count=sealed, message=f"{sealed} sealed {_files(sealed)} {'is' if sealed == 1 else 'are'} left alone",
+                hint="what is sealed goes with its key, under a record type with disposition crypto-shred",
             )
         )  # fmt: skip
     for bar, count in sorted(bars.items()):

@@ -31,7 +31,7 @@ from retention.schedule import TreeLocation
 from storage.files.facts import GROWING, NEWEST, Sighting, tree_location
 from storage.files.folder import take_inventory
 from storage.files.lines import Identity, to_text
-from storage.files.survey import Look, Stranger
+from storage.files.survey import Look, SealedFile, Stranger
 from storage.files.tree import LOST, Barred, Tree, split, unavailable
 
 MARK = ".retention-vault"
@@ -89,7 +89,7 @@ def keep(
     with Tree(root, tree_location(criteria).path) as tree, _index(vault) as index:
         _sweep(vault)
         for judged in looking:
-            if isinstance(judged, Stranger) or _may_grow(judged.seen, tree_location(criteria), now):
+            if isinstance(judged, Stranger | SealedFile) or _may_grow(judged.seen, tree_location(criteria), now):
                 continue
             if holds_on(looking.facts.record(judged.seen), criteria.location, relevant):
                 for path, identity in _files(

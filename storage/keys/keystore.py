@@ -18,7 +18,7 @@ from retention.errors import KeyDestroyed, KeyStoreUnavailable, UsageError
 from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from storage.database import BUSY_SECONDS
-from storage.keys import backup, erasure, registry, sealing, tables, versions
+from storage.keys import backup, erasure, registry, sealing, superseding, tables, versions
 from storage.keys.database import Entry, KeyDatabase
 from storage.keys.drill import Drill, drill
 from storage.keys.ground import Ground
@@ -96,6 +96,15 @@ class KeyStore:
                     "nothing opens it any more; its certificate says when and why",
                 )
             return self._keyring.data_key(connection, found.kid)
+
+    def facts_of(self, id: str) -> Facts:
+        """What was told of an object when it was sealed. Raises as `key_of` does."""
+        self.key_of(id).wipe()
+        return superseding.facts_of(self.db, self._keyring, id)
+
+    def supersede(self, id: str, by: str, *, at: datetime) -> None:
+        """Destroy the key of an object that was sealed anew as another one. Raises `Refused`."""
+        superseding.supersede(self.db, id, by, at=at)
 
     # The registry: no key is needed.
 

@@ -6,9 +6,7 @@ arguments, environment, output or an error. The process writes no core dump and 
 
 from __future__ import annotations
 
-import ctypes
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -30,6 +28,7 @@ from retention.holds import Hold, HoldState
 from storage.database import stamp, unstamp
 from storage.keys.drill import Drill
 from storage.keys.ground import Ground
+from storage.keys.hardening import harden
 from storage.keys.keystore import KeyStore
 from storage.keys.opening import KeySite
 from storage.keys.roots.root import RootKind
@@ -37,7 +36,6 @@ from storage.keys.rotation import RotationReport
 from storage.keys.versions import Settled
 from storage.ledger.holds import scope_from_json, scope_to_json
 
-_PR_SET_DUMPABLE = 4
 _ERRORS = {
     one.__name__: one for one in (KeyStoreUnavailable, KeyUnreadable, Refused, SettingsError, UsageError)
 }
@@ -96,15 +94,6 @@ class KeyWorker:
             raise _ERRORS.get(answer["error"], KeyStoreUnavailable)(answer["message"], answer["hint"])
         result: dict[str, Any] = answer["result"]
         return result
-
-
-def harden() -> None:
-    """No core dump, and no other process of this user may read this one's memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise KeyStoreUnavailable(
-            "this process cannot be kept from being read", "see: prctl(2), PR_SET_DUMPABLE"
-        )
 
 
 def carry_out(store: KeyStore, job: str, at: datetime, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -236,6 +236,11 @@ class Cases:
             )
         return Lease(name=name, token=token)
 
+    def renew(self, lease: Lease, *, at: datetime) -> None:
+        """A sign of life without a case. Raises `Refused` when the lease was lost to another process."""
+        with self._db.write(at) as entry:
+            _renew(entry, lease)
+
     def release(self, lease: Lease, *, at: datetime) -> None:
         with self._db.write(at) as entry:
             entry.connection.execute(
@@ -311,6 +316,10 @@ def keep_lease(entry: Entry, lease: Lease, case: Case) -> None:
         raise Refused(
             f"the lease on {lease.name} is no right to {case.record_type}", "report this: it is a fault"
         )
+    _renew(entry, lease)
+
+
+def _renew(entry: Entry, lease: Lease) -> None:
     renewed = entry.connection.execute(
         update(tables.lease)
         .where(tables.lease.c.name == lease.name, tables.lease.c.token == lease.token)
@@ -318,7 +327,7 @@ def keep_lease(entry: Entry, lease: Lease, case: Case) -> None:
     )
     if renewed.rowcount != 1:
         raise Refused(
-            f"this run lost its lease on {lease.name} to another run", "the other run goes on with the case"
+            f"this run lost its lease on {lease.name} to another run", "the other run goes on with the work"
         )
 
 

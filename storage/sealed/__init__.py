@@ -1,1 +1,1 @@
-"""Records that are kept sealed: destroyed by destroying their keys, through the same choke point as everything else."""
+"""Records that are kept sealed: sealed and opened here, destroyed by destroying their keys through the same choke point as everything else."""

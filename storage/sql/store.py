@@ -164,6 +164,10 @@ class SqlStore:
     def close(self) -> None:
         self._engine.close()
 
+    def resolved(self, criteria: Criteria) -> Plan:
+        """The location against its database, for what works on its rows and destroys none. Raises `Refused` at a fatal finding."""
+        return self._plan(criteria, sound=True)
+
     # What is remembered
 
     def _plan(self, criteria: Criteria, *, sound: bool = False) -> Plan:

@@ -27,6 +27,7 @@ def test_every_flow_is_served_and_the_nightly_ones_on_the_librarys_clock(library
     lines = {name: [(one.cron, one.timezone) for one in schedules] for name, schedules in found.items()}
     assert lines == {
         "apply-schedule/nightly": [("5 3 * * *", "America/Denver")],
+        "seal/seal": [("45 1 * * *", "America/Denver")],
         "settle/settle": [("*/30 * * * *", "America/Denver")],
         "remind/remind": [("0 7 * * 1", "America/Denver")],
         "coverage/coverage": [("0 6 * * 1", "America/Denver")],
@@ -39,6 +40,7 @@ def test_flows_are_found_by_module_so_that_any_folder_may_be_current(library: Se
     assert entrypoints == {
         "flows.applying.apply_schedule", "flows.settling.settle", "flows.reminding.remind", "flows.disposing.dispose",
         "flows.coverage.coverage",
+        "flows.sealing.seal",
     }  # fmt: skip
 
 
