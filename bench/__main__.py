@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import evergreen, files, memory, plan, purge_mariadb, purge_postgresql, seal
+from bench import evergreen, files, keys, memory, plan, purge_mariadb, purge_postgresql, seal
 from bench.report import Findings, show
 from bench.sizes import Scale
 from tests.servers.process import ServerUnavailable
@@ -27,6 +27,7 @@ BENCHES: dict[str, Callable[[Scale], Findings]] = {
     "evergreen": evergreen.measure,
     "memory": memory.measure,
     "seal": seal.measure,
+    "keys": keys.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -89,7 +89,9 @@ def keep(
     with Tree(root, tree_location(criteria).path) as tree, _index(vault) as index:
         _sweep(vault)
         for judged in looking:
-            if isinstance(judged, Stranger | SealedFile) or _may_grow(judged.seen, tree_location(criteria), now):
+            if isinstance(judged, Stranger | SealedFile) or _may_grow(
+                judged.seen, tree_location(criteria), now
+            ):
                 continue
             if holds_on(looking.facts.record(judged.seen), criteria.location, relevant):
                 for path, identity in _files(

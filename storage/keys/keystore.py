@@ -41,7 +41,7 @@ class KeyStore:
         self.db = KeyDatabase(url, busy_seconds=busy_seconds)
         self.roots = roots
         self.backups = backups
-        self._keyring = Keyring(roots)
+        self.keyring = Keyring(roots)
 
     def upgrade(self, *, at: datetime) -> str:
         """Make or upgrade the tables, and the first root when there is none. Returns the schema revision."""
@@ -67,14 +67,14 @@ class KeyStore:
 
     def close(self) -> None:
         """Wipe the keys in memory and let go of connections. May be called twice."""
-        self._keyring.wipe()
+        self.keyring.wipe()
         self.db.close()
 
     # Sealing and opening: these need the root.
 
     def begin_sealing(self, facts: Facts, *, period: str, at: datetime) -> NewObject:
         """A new data key under the cohort of (record type, location, period), which is made when missing."""
-        return sealing.begin(self.db, self._keyring, facts, period=period, at=at)
+        return sealing.begin(self.db, self.keyring, facts, period=period, at=at)
 
     def finish_sealing(self, id: str, *, sealed_size: int, digest: str, at: datetime) -> None:
         """The sealed copy was read back: the object counts. Raises `KeyDestroyed` when its cohort died meanwhile (keep the plaintext)."""
@@ -95,12 +95,12 @@ class KeyStore:
                     f"the key of {id} was destroyed",
                     "nothing opens it any more; its certificate says when and why",
                 )
-            return self._keyring.data_key(connection, found.kid)
+            return self.keyring.data_key(connection, found.kid)
 
     def facts_of(self, id: str) -> Facts:
         """What was told of an object when it was sealed. Raises as `key_of` does."""
         self.key_of(id).wipe()
-        return superseding.facts_of(self.db, self._keyring, id)
+        return superseding.facts_of(self.db, self.keyring, id)
 
     def supersede(self, id: str, by: str, *, at: datetime) -> None:
         """Destroy the key of an object that was sealed anew as another one. Raises `Refused`."""
@@ -228,11 +228,11 @@ class KeyStore:
 
     def reconcile(self, ground: Ground, holds: Sequence[Hold], *, at: datetime) -> int:
         """Hold push-down for one record type at one location, given all holds in force that touch it. How many objects moved."""
-        return Reconciliation(self.db, self._keyring, ground, holds).run(at=at)
+        return Reconciliation(self.db, self.keyring, ground, holds).run(at=at)
 
     def rotate(self, *, at: datetime, force: bool = False) -> RotationReport:
         """Finish or carry out a rotation of the root if one is needed, and settle what became of older roots."""
-        return Rotation(self.db, self.roots, self._keyring, self.backups).rotate(at=at, force=force)
+        return Rotation(self.db, self.roots, self.keyring, self.backups).rotate(at=at, force=force)
 
     def back_up(self, *, at: datetime) -> Path:
         return backup.make(self.db, self.backups, backup_name(at, "asked"))
@@ -248,7 +248,7 @@ class KeyStore:
 
     def require_root(self) -> None:
         """Raises `KeyStoreUnavailable` or `KeyUnreadable` unless the root in force can be used. Opens it for a moment."""
-        with self.db.reading() as connection, self._keyring.root(connection):
+        with self.db.reading() as connection, self.keyring.root(connection):
             pass
 
     def strangers(self) -> list[str]:

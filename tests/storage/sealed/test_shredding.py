@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -438,6 +440,37 @@ def test_a_cancelled_deletion_supersedes_the_certificate_that_gave_its_date(clou
     final = cloud.follow_up(again)
     assert final is not None
     assert (final.state, final.id[-2:]) == ("final", "-5")
+
+
+# A key store on a server
+
+
+@pytest.mark.postgresql
+def test_a_key_store_on_postgresql_is_the_gate_and_the_witness_as_well(
+    tmp_path: Path, postgresql_url: str
+) -> None:
+    vault = Vault(tmp_path, keys_url=postgresql_url)
+    amara = person(vault.ledger, "amara")
+    held, free, young = (
+        vault.seal(number, days=days, camera=camera)
+        for number, (days, camera) in enumerate(((40, "stacks"), (40, "door"), (3, "door")))
+    )
+    case = vault.case()
+    with ThreadPoolExecutor(1) as beside:
+        with vault.store.batch(vault.criteria):
+            placing = beside.submit(vault.holding.place, on_camera("stacks"), MATTER, amara)
+            time.sleep(0.3)
+            assert not placing.done(), "placing waits for the batch in flight"
+        placing.result(30)
+    assert vault.destroyer.dispose(case.id).counts == {Outcome.DESTROYED: 1}
+    certificate = vault.ledger.certificates.get(case.id)
+    assert [vault.opens(id) for id in (held, free, young)] == [True, False, True]
+    vault.rotate()
+    final = vault.follow_up(certificate)
+    assert final is not None
+    assert final.state == "final"
+    assert [vault.opens(id) for id in (held, young)] == [True, True]
+    vault.close()
 
 
 # Evidence holds nothing

@@ -96,5 +96,5 @@ def swap_in(keys: KeyStore, id: str, other: bytes) -> None:
     kid, wrap = keys.object(id).kid, tables.wrap
     with SecretKey(other) as key, keys.db.write(NOW) as entry:
         wrapper = entry.connection.execute(select(wrap.c.wrapper).where(wrap.c.child == kid)).scalar_one()
-        place, body = keys._keyring.wrapped(entry, key, kid, wrapper)
+        place, body = keys.keyring.wrapped(entry, key, kid, wrapper)
         entry.connection.execute(update(wrap).where(wrap.c.child == kid).values(body=body, epoch=place.epoch))

@@ -86,10 +86,11 @@ class Vault:
 
     def __init__(
         self, folder: Path, *, clock: Clock | None = None, residual: str = "", records: int = 100_000, first: bool = True,
-        kms: Callable[[], datetime] | None = None,
+        kms: Callable[[], datetime] | None = None, keys_url: str = "",
     ) -> None:  # fmt: skip
         self.folder = folder
         self.clock = clock or Clock()
+        self.keys_url = keys_url or f"sqlite:///{folder / 'keys.db'}"
         self.kms = None if kms is None else Kms(now=kms)
         self.text = TEXT.format(residual=residual, records=records)
         self.schedule: Schedule = load(self.text, "policies.toml")
@@ -109,9 +110,7 @@ class Vault:
         if self.kms is not None:
             known[RootKind.KMS] = KmsRoot(self.kms.client(), window_days=7)
         roots = Roots(chosen=RootKind.LOCAL if self.kms is None else RootKind.KMS, known=known)
-        self.keys = KeyStore(
-            f"sqlite:///{self.folder / 'keys.db'}", roots, backups=self.folder / "key-backups"
-        )
+        self.keys = KeyStore(self.keys_url, roots, backups=self.folder / "key-backups")
         inner = FileStore("cameras", self.folder / "cameras", now=self.clock)
         self.store: Store = SealedStore(
             inner, self.keys, worker=InsideWorker(self.keys), remover=inner, remembered=lambda: remembered(self.ledger), now=self.clock
