@@ -12,12 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.settings import Settings, StoreSettings
+from retention.decide import Criteria
 from retention.errors import LedgerUnavailable, SettingsError, UsageError
 from retention.loader import load
 from retention.schedule import Schedule, StoreDeclaration, StoreKind
 from retention.signing import SigningKey, generate, load_private
 from storage.certifying import Certifier
-from storage.contract import Pace, Store
+from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
 from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
@@ -180,15 +181,16 @@ class StoreMap(Mapping[str, Store]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def pace(self, store: Store) -> Pace:
-        """How fast a store is worked on: its own pace, changed by the site's settings."""
+    def pace(self, store: Store, criteria: Criteria) -> Pace:
+        """How fast a location is worked on: as its store says, changed by the site's settings."""
         key = self._key(store.name)
         own = self._settings.stores[key] if key is not None else StoreSettings()
-        most = own.batch or store.pace.most
+        usual = pace_of(store, criteria)
+        most = own.batch or usual.most
         return replace(
-            store.pace,
-            workers=own.workers or store.pace.workers,
-            first=min(store.pace.first, most),
+            usual,
+            workers=own.workers or usual.workers,
+            first=min(usual.first, most),
             most=most,
             rest=own.rest,
         )

@@ -31,7 +31,7 @@ from retention.holds import Hold
 from retention.outcomes import Presence
 from storage.contract import Lines, Staged
 from storage.files.deciding import decide_all
-from storage.files.facts import Facts, Found, Sighting, found
+from storage.files.facts import Facts, Found, Register, Sighting, found
 from storage.files.folder import Inventory, destroy_folder, is_same, look, take_inventory
 from storage.files.lines import Line, read_line
 from storage.files.tree import LOST, Bar, Barred, Tree, split, unavailable
@@ -51,10 +51,10 @@ class _Chosen:
 class FileBatch:
     """The batch of one location. Made by `storage.files.store.FileStore.batch`, inside the gate."""
 
-    def __init__(self, criteria: Criteria, root: Path, now: datetime) -> None:
+    def __init__(self, criteria: Criteria, root: Path, now: datetime, register: Register) -> None:
         self._criteria = criteria
         self._root = root
-        self._facts = Facts(criteria, now)
+        self._facts = Facts(criteria, now, register)
         self._tree = Tree(root, self._facts.location.path)
         self._chosen: list[_Chosen] = []
         self._unlinked: set[int] = set()

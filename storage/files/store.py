@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from retention.decide import CANNOT_DECIDE, Criteria, Keep, KeepReason
@@ -20,18 +21,35 @@ from retention.records import Record
 from storage.contract import Claim, Finding, Lines, Pace, Survey
 from storage.files import checks, gate, survey
 from storage.files.batch import FileBatch, presence
-from storage.files.facts import UNRECOGNISED, Facts, tree_location
+from storage.files.facts import UNRECOGNISED, Facts, NoRegister, Register, tree_location
 from storage.files.lines import from_text, read_line, to_text
 from storage.files.tree import open_root
+from storage.rows import survey as rows
+from storage.rows.batch import PACE, RowBatch
+from storage.rows.batch import presence as rows_presence
+from storage.rows.claim import claim as rows_claim
+from storage.rows.lines import is_row, read_row
 
 
 class FileStore:
-    """A store of kind *files* or *footage*. ``now``: the aware time, asked at the start of every survey and batch."""
+    """A store of kind *files* or *footage*. ``now``: the aware time, asked at the start of every survey and batch.
 
-    def __init__(self, name: str, root: Path, *, now: Callable[[], datetime]) -> None:
+    ``register``: gives what the registry of exports knows, asked at the same moments. Locations whose records are rows inside
+    the files are left to `storage.rows`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        *,
+        now: Callable[[], datetime],
+        register: Callable[[], Register] = NoRegister,
+    ) -> None:
         self._name = name
         self._root = root
         self._now = now
+        self._register = register
 
     @property
     def name(self) -> str:
@@ -57,6 +75,10 @@ class FileStore:
             *checks.folder_findings(criteria, self._root, facts),
         ]
 
+    def pace_at(self, criteria: Criteria) -> Pace:
+        """How fast one location may be worked on: rows in larger batches, since each writes a file anew."""
+        return PACE if tree_location(criteria).rows is not None else self.pace
+
     def survey(
         self,
         criteria: Criteria,
@@ -64,16 +86,23 @@ class FileStore:
         write: Callable[[bytes], object],
         progress: Callable[[int], None],
     ) -> Survey:
-        look = survey.Look(criteria, self._root, self._now(), holds)
+        if tree_location(criteria).rows is not None:
+            return rows.survey(self._rows(criteria, holds), criteria, write, progress)
+        look = survey.Look(criteria, self._root, self._now(), holds, self._register())
         return survey.survey(look, criteria, write, progress)
 
+    def _rows(self, criteria: Criteria, holds: Sequence[Hold]) -> rows.RowLook:
+        return rows.RowLook(criteria, self._root, self._now(), self._register(), holds)
+
     def read(self, criteria: Criteria, key: str) -> Record | None:
-        """``key``: path below the location's folder, as `cannot_decide` and manifests write it."""
+        """``key``: path below the location's folder, as `cannot_decide` and manifests write it; a row's is ``path#key``."""
+        if tree_location(criteria).rows is not None:
+            return self._rows(criteria, ()).one(key)
         try:
             path = from_text(key)
         except ValueError:
             return None
-        return survey.Look(criteria, self._root, self._now(), ()).one(path)
+        return survey.Look(criteria, self._root, self._now(), (), self._register()).one(path)
 
     def cannot_decide(
         self, criteria: Criteria, holds: Sequence[Hold], limit: int
@@ -81,7 +110,10 @@ class FileStore:
         left = limit
         if left <= 0:
             return
-        for judged in survey.Look(criteria, self._root, self._now(), holds):
+        if tree_location(criteria).rows is not None:
+            yield from islice(rows.undecidable(self._rows(criteria, holds), CANNOT_DECIDE), limit)
+            return
+        for judged in survey.Look(criteria, self._root, self._now(), holds, self._register()):
             if isinstance(judged, survey.Stranger):
                 told = (to_text(judged.path), KeepReason.UNDECIDABLE, UNRECOGNISED)
             elif isinstance(judged.decision, Keep) and judged.decision.primary in CANNOT_DECIDE:
@@ -94,11 +126,14 @@ class FileStore:
                 return
 
     def reference(self, line: bytes) -> str:
+        if is_row(line):
+            return read_row(line).reference
         return to_text(read_line(line).path)
 
     @contextmanager
-    def batch(self, criteria: Criteria) -> Iterator[FileBatch]:
-        batch = FileBatch(criteria, self._root, self._now())
+    def batch(self, criteria: Criteria) -> Iterator[FileBatch | RowBatch]:
+        made = FileBatch if tree_location(criteria).rows is None else RowBatch
+        batch = made(criteria, self._root, self._now(), self._register())
         try:
             with gate.entered(batch.top):
                 yield batch
@@ -120,11 +155,15 @@ class FileStore:
         return Fate.NONE
 
     def presence(self, criteria: Criteria, lines: Lines) -> list[Presence]:
+        if tree_location(criteria).rows is not None:
+            return rows_presence(criteria, self._root, self._now(), [read_row(line) for line in lines])
         return presence(
             self._root, tree_location(criteria).path, [read_line(line) for line in lines], sync=True
         )
 
     def claim(self, criteria: Criteria) -> Claim:
+        if tree_location(criteria).rows is not None:
+            return rows_claim(criteria)
         what = (
             "event folders with everything in them" if tree_location(criteria).unit == "folder" else "files"
         )

@@ -21,7 +21,7 @@ from retention.layout import Placed
 from retention.records import Record
 from storage.contract import Finding, Survey
 from storage.files.deciding import decide_all
-from storage.files.facts import UNRECOGNISED, Facts, Sighting, found
+from storage.files.facts import UNRECOGNISED, Facts, Register, Sighting, found
 from storage.files.folder import look, take_inventory
 from storage.files.footage import Timeline
 from storage.files.lines import Line, write_line
@@ -51,10 +51,17 @@ class Stranger:
 class Look:
     """One look through a location. ``bars`` counts the folders that could not be entered."""
 
-    def __init__(self, criteria: Criteria, root: Path, now: datetime, holds: Iterable[Hold]) -> None:
+    def __init__(
+        self,
+        criteria: Criteria,
+        root: Path,
+        now: datetime,
+        holds: Iterable[Hold],
+        register: Register | None = None,
+    ) -> None:
         self._criteria = criteria
         self._root = root
-        self.facts = Facts(criteria, now)
+        self.facts = Facts(criteria, now, register)
         self._holds = self.facts.holds(holds)
         self._by_folder = self.facts.location.unit == "folder"
         self.bars: Counter[Bar] = Counter()
@@ -79,23 +86,28 @@ class Look:
     def one(self, path: str) -> Record | None:
         """The record at a path; ``None`` when nothing is there. Raises `StoreUnavailable`."""
         with Tree(self._root, self.facts.location.path) as tree:
-            folder, _, name = path.rpartition("/")
-            try:
-                status = look(tree, folder, name)
-                if status is None:
-                    return None
-                if stat.S_ISDIR(status.st_mode):
-                    if not self._is_record_folder(path):
-                        return None
-                    it = take_inventory(tree, path).found
-                else:
-                    it = found(status)
-                    if self._by_folder:
-                        it = it._replace(odd=UNRECOGNISED)
-            except Barred:
+            seen = self.sighting(tree, path)
+            return None if seen is None else self.facts.record(seen)
+
+    def sighting(self, tree: Tree, path: str) -> Sighting | None:
+        """What is at a path. Raises `StoreUnavailable`."""
+        folder, _, name = path.rpartition("/")
+        try:
+            status = look(tree, folder, name)
+            if status is None:
                 return None
-            timeline = self.timeline(tree) if self.facts.needs_timeline else None
-            return self.facts.record(self.facts.sight(path, it, timeline))
+            if stat.S_ISDIR(status.st_mode):
+                if not self._is_record_folder(path):
+                    return None
+                it = take_inventory(tree, path).found
+            else:
+                it = found(status)
+                if self._by_folder:
+                    it = it._replace(odd=UNRECOGNISED)
+        except Barred:
+            return None
+        timeline = self.timeline(tree) if self.facts.needs_timeline else None
+        return self.facts.sight(path, it, timeline)
 
     def timeline(self, tree: Tree) -> Timeline:
         """The starts of all footage at the location, from the names alone. Links and special files do not count."""
@@ -182,7 +194,7 @@ def survey(
     result.oldest = None if earliest is None else _day(earliest, criteria)
     result.newest = None if latest is None else _day(latest, criteria)
     result.findings = list(
-        _findings(criteria.location.name, strangers, oldest_stranger, links, look_through.bars)
+        findings_of(criteria.location.name, strangers, oldest_stranger, links, look_through.bars)
     )
     return result
 
@@ -198,7 +210,7 @@ def _day(moment: datetime, criteria: Criteria) -> date:
     return dates.local_day(moment, criteria.location.zone, criteria.library.zone)
 
 
-def _findings(
+def findings_of(
     location: str, strangers: int, oldest: int | None, links: int, bars: Counter[Bar]
 ) -> Sequence[Finding]:
     findings = []
