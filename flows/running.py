@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
+from flows.exports import sight_exports
 from flows.wiring import Site, frozen
 from retention.errors import Refused, RetentionError, UsageError
 from retention.schedule import RecordType
@@ -132,6 +133,7 @@ def begin(
     site: Site, record_type: RecordType, day: date, watcher: Watcher
 ) -> tuple[Plan | None, Case | None]:
     """Step 1 for a record type: its open case, if there is one; otherwise a fresh plan, and a new case if anything is due."""
+    sight_exports(site, [record_type])
     open_cases = site.ledger.cases.list(state=CaseState.STARTED, record_type=record_type.id)
     if open_cases:
         return None, open_cases[-1]

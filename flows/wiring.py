@@ -20,6 +20,7 @@ from retention.signing import SigningKey, generate, load_private
 from storage.certifying import Certifier
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
+from storage.files.facts import NoRegister, Register
 from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
 from storage.ledger.ledger import Ledger
@@ -70,7 +71,10 @@ class Site:
 
     @cached_property
     def stores(self) -> StoreMap:
-        return StoreMap({store.name: store for store in self.schedule.stores}, self.settings, self.now)
+        declared = {store.name: store for store in self.schedule.stores}
+        return StoreMap(
+            declared, self.settings, self.now, lambda: LaterRegister(self.ledger.exports.snapshot)
+        )
 
     @cached_property
     def spool(self) -> Spool:
@@ -156,12 +160,31 @@ class Site:
             ) from None
 
 
+class LaterRegister:
+    """The registry of exports at the moment when it is first asked: most locations never ask."""
+
+    def __init__(self, snapshot: Callable[[], Register]) -> None:
+        self._snapshot = snapshot
+
+    @cached_property
+    def _now(self) -> Register:
+        return self._snapshot()
+
+    def produced(self, store: str, path: str) -> datetime | None:
+        return self._now.produced(store, path)
+
+    def withdrew(self, subject: str) -> bool:
+        return self._now.withdrew(subject)
+
+
 class StoreMap(Mapping[str, Store]):
     """The stores that settings give an address, each opened when first asked for."""
 
     def __init__(
-        self, declared: Mapping[str, StoreDeclaration], settings: Settings, now: Callable[[], datetime]
-    ) -> None:
+        self, declared: Mapping[str, StoreDeclaration], settings: Settings, now: Callable[[], datetime],
+        register: Callable[[], Register] = NoRegister,
+    ) -> None:  # fmt: skip
+        self._register = register
         self._declared = declared
         self._settings = settings
         self._now = now
@@ -195,6 +218,11 @@ class StoreMap(Mapping[str, Store]):
             rest=own.rest,
         )
 
+    def root(self, name: str) -> Path | None:
+        """The root folder of a store; ``None`` for one without."""
+        key = self._key(name)
+        return None if key is None else self._settings.stores[key].root
+
     def close(self) -> None:
         for store in self._open.values():
             store.close()
@@ -220,7 +248,7 @@ class StoreMap(Mapping[str, Store]):
                 f"store {declared.name} is a folder and needs its root",
                 f"set RETENTION_STORES__{key.upper()}__ROOT",
             )
-        return FileStore(declared.name, settings.root, now=self._now)
+        return FileStore(declared.name, settings.root, now=self._now, register=self._register)
 
 
 def write_secret(path: Path, content: bytes) -> None:

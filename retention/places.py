@@ -165,6 +165,7 @@ def _export(table: Table) -> ExportRule | None:
         ground=inner.optional("ground", fields.text, "") or "",
         consent=inner.optional("consent", fields.text, "") or "",
         attestation=inner.optional("attestation", fields.boolean, False) or False,
+        reused=inner.optional("names-reused", fields.boolean, False) or False,
     )
     if bool(rule.ground) == bool(rule.consent):
         inner.problem(

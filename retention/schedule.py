@@ -195,6 +195,8 @@ class ExportRule:
     ground: str = ""
     consent: str = ""
     attestation: bool = False
+    reused: bool = False
+    """A producer writes the next export under the same name: another content is another export."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

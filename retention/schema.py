@@ -264,6 +264,9 @@ def _export() -> Json:
             "attestation": _said(
                 "whether the recipient has to confirm destruction on its side", {"type": "boolean"}
             ),
+            "names-reused": _said(
+                "whether the next export is written under the same name", {"type": "boolean"}
+            ),
         },
         required=("purpose", "recipient"),
     )

@@ -32,6 +32,7 @@ GROUPS = {
     "hold": "Legal holds: a duty to preserve beats every rule.",
     "case": "Disposition cases: what a run wants to destroy, and who approved it.",
     "certificate": "Certificates of destruction.",
+    "export": "Exports: what left the library system, for whom, on what ground, and how old it is.",
     "person": "People who decide, and their signing keys.",
     "db": "The ledger.",
     "serve": "Long-running services.",
@@ -84,6 +85,32 @@ COMMANDS = (
         "certificate export",
         "console.cli.certificate:export",
         "Copy a certificate, its leaves and the public key to a folder.",
+    ),
+    Command(
+        "export register",
+        "console.cli.export:register",
+        "Enter an export in the registry.\n\n"
+        "Its age is fixed by this: saving the file later makes it no younger, copying old times onto it no older.",
+    ),
+    Command(
+        "export sight",
+        "console.cli.export:sight",
+        "Enter what the folder rules of the schedule find now; the nightly run does the same.",
+    ),
+    Command(
+        "export list", "console.cli.export:list_", "List the exports that are here or await an attestation."
+    ),
+    Command("export show", "console.cli.export:show", "Show what is known about an export."),
+    Command(
+        "export attest",
+        "console.cli.export:attest",
+        "Note that a recipient was asked to confirm destruction, or with --document that it did.",
+    ),
+    Command(
+        "export withdraw",
+        "console.cli.export:withdraw",
+        "Note that people withdrew the consent that exports rest on, or gave it again.\n\n"
+        "Only a keyed digest of each number is kept. Rows go where the schedule's conditions ask for withdrawn.",
     ),
     Command(
         "person add",

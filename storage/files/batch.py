@@ -20,6 +20,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
@@ -31,7 +32,7 @@ from retention.holds import Hold
 from retention.outcomes import Presence
 from storage.contract import Lines, Staged
 from storage.files.deciding import decide_all
-from storage.files.facts import Facts, Found, Register, Sighting, found
+from storage.files.facts import SIDECAR, Facts, Found, Register, Sighting, found
 from storage.files.folder import Inventory, destroy_folder, is_same, look, take_inventory
 from storage.files.lines import Line, read_line
 from storage.files.tree import LOST, Bar, Barred, Tree, split, unavailable
@@ -162,6 +163,8 @@ class FileBatch:
             return False
         touched.add(folder)
         os.unlink(name, dir_fd=descriptor)
+        with suppress(FileNotFoundError):
+            os.unlink(name + SIDECAR, dir_fd=descriptor)
         return True
 
     def _remove_emptied(self, touched: set[str]) -> None:

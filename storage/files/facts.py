@@ -23,6 +23,8 @@ from storage.files.footage import Readings, Timeline, is_footage, span_of
 from storage.files.lines import Identity, to_text
 from storage.files.tree import join, oddity
 
+SIDECAR = ".retention.json"
+"""Ending of what lies beside an export and says what it is: no record, and it goes with its export."""
 NEWEST = "the newest file of its camera: it may still be growing"
 GROWING = "changed a short while ago: it may still be growing"
 AHEAD_NAME = "the time in its name lies in the future"

@@ -21,7 +21,7 @@ from retention.layout import Placed
 from retention.records import Record
 from storage.contract import Finding, Survey
 from storage.files.deciding import decide_all
-from storage.files.facts import UNRECOGNISED, Facts, Register, Sighting, found
+from storage.files.facts import SIDECAR, UNRECOGNISED, Facts, Register, Sighting, found
 from storage.files.folder import look, take_inventory
 from storage.files.footage import Timeline
 from storage.files.lines import Line, write_line
@@ -77,7 +77,8 @@ class Look:
                     for entry in entries:
                         seen = self._entry(tree, visit, entry, timeline)
                         if isinstance(seen, Stranger):
-                            yield seen
+                            if not seen.path.endswith(SIDECAR):
+                                yield seen
                         elif seen is not None:
                             sightings.append(seen)
                     decisions = decide_all(self._criteria, self.facts, self._holds, sightings)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
+from storage.files.facts import SIDECAR
 from storage.files.folder import is_same
 from storage.files.lines import Identity
 from storage.files.tree import Tree, split
@@ -53,6 +54,8 @@ def rewrite(
                 os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
             else:
                 os.unlink(name, dir_fd=directory)
+                with suppress(FileNotFoundError):
+                    os.unlink(name + SIDECAR, dir_fd=directory)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(partial, dir_fd=directory)
