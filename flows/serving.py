@@ -51,6 +51,7 @@ def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
     from flows.applying import apply_schedule  # noqa: PLC0415
     from flows.disposing import dispose  # noqa: PLC0415
     from flows.reminding import remind  # noqa: PLC0415
+    from flows.scanning import scan_weekly  # noqa: PLC0415
     from flows.settling import settle  # noqa: PLC0415
 
     def cron(setting: str, line: str) -> Schedule:
@@ -69,5 +70,6 @@ def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
         deployed(apply_schedule, "nightly", cron("RETENTION_NIGHTLY", settings.nightly)),
         deployed(settle, "settle", cron("RETENTION_SETTLE", SETTLE)),
         deployed(remind, "remind", cron("RETENTION_REMIND", settings.remind)),
+        deployed(scan_weekly, "scan", cron("RETENTION_SCAN", settings.scan)),
         deployed(dispose, "one-case"),
     ]

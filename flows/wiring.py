@@ -25,6 +25,7 @@ from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
+from storage.scanning.known import Known
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
 
@@ -75,6 +76,11 @@ class Site:
         return StoreMap(
             declared, self.settings, self.now, lambda: LaterRegister(self.ledger.exports.snapshot)
         )
+
+    @cached_property
+    def known(self) -> Known:
+        """Marks of people whose records were destroyed, for the residual sweep."""
+        return Known(self.settings.state_dir / "known")
 
     @cached_property
     def spool(self) -> Spool:

@@ -189,6 +189,8 @@ def withdraw(
         changed = site.ledger.exports.withdraw(
             subjects, withdrawn=not again, actor=_actor(site, as_), at=site.now()
         )
+        if not again:
+            site.known.remember(subjects)
     what = "gave consent again" if again else "withdrew consent"
     sentence = (
         f"{words.plural(changed, 'person', 'people')} {what}; the next run applies it to the exports' rows"

@@ -87,6 +87,13 @@ COMMANDS = (
         "Copy a certificate, its leaves and the public key to a folder.",
     ),
     Command(
+        "scan",
+        "console.cli.scan:scan",
+        "Look for personal data that nobody answers for: unregistered exports, caches, logs.\n\n"
+        "Nothing is changed and no value is printed. Exit code 3 when a file with personal data is neither registered nor scheduled, "
+        "or is overdue.",
+    ),
+    Command(
         "export register",
         "console.cli.export:register",
         "Enter an export in the registry.\n\n"
@@ -144,7 +151,7 @@ COMMANDS = (
 )
 
 EPILOGUE = (
-    "Exit codes: 0 done, 1 unexpected, 2 usage, 3 some not destroyed or unknown, 4 schedule invalid, "
+    "Exit codes: 0 done, 1 unexpected, 2 usage, 3 some not destroyed or unknown or found where nobody answers for it, 4 schedule invalid, "
     "5 refused by a rule, 6 verification failed, 7 ledger or store unavailable, 130 interrupted."
 )
 

@@ -125,6 +125,10 @@ class Exports:
             if not export.took(Step.GONE)
         }
 
+    def mark_path(self, path: str) -> str:
+        """A keyed digest of any path, for whoever must find it again without keeping it."""
+        return self._sealer.mark("path", path)
+
     def snapshot(self) -> Snapshot:
         produced = {self._mark(export): export.produced_at for export in self.at_place().values()}
         return Snapshot(self._sealer, produced, self._withdrawn())

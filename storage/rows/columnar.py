@@ -44,10 +44,14 @@ class Columnar(Form):
                 raise Unreadable("a column that the schedule names is nested")
         with _telling():
             for batch in self._parquet.iter_batches(AT_ONCE):
-                columns = [column.to_pylist() for column in batch.columns]
-                for cells in zip(*columns, strict=True):
+                for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     raw = _raw(cells)
                     yield Row(tuple(text_of(cells[place]) for place in at), "", raw)
+
+    def cells(self) -> Iterator[Sequence[object]]:
+        with _telling():
+            for batch in self._parquet.iter_batches(AT_ONCE):
+                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> tuple[int, int]:
         gone = kept = 0

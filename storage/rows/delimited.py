@@ -90,6 +90,13 @@ class Delimited(Form):
                 ]
                 yield Row(tuple(values), odd, raw)
 
+    def cells(self) -> Iterator[Sequence[object]]:
+        for first, raws in enumerate(self._blocks()):
+            records = [raw.decode("latin-1") for raw in (raws[1:] if first == 0 else raws)]
+            for fields in _parsed(records, self._delimiter):
+                if len(fields) == len(self._columns):
+                    yield fields
+
     def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> tuple[int, int]:
         wanted = _with_ends(rows)
         gone = kept = 0

@@ -63,6 +63,10 @@ class Form(ABC):
         """
 
     @abstractmethod
+    def cells(self) -> Iterator[Sequence[object]]:
+        """Every row that is not empty, with all its cells as they are. For looking, not for deciding. Raises `Unreadable`."""
+
+    @abstractmethod
     def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> tuple[int, int]:
         """Write the file to ``target`` without these rows (by their ``raw``), or with them changed.
 
