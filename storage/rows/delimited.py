@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import BinaryIO
 
@@ -65,11 +66,11 @@ class Delimited(Form):
     def rows(self, wanted: Sequence[str], keys: Collection[str] | None = None) -> Iterator[Row]:
         at = self.places(wanted)
         width = len(self._columns)
-        few = self._few(keys)
-        for first, raws in enumerate(self._blocks()):
-            records = raws[1:] if first == 0 else raws
-            if few is not None and not _mentions(raws, few):
+        few = _few_keys(keys)
+        for first, block in enumerate(self._blocks()):
+            if not block.mentions(few):
                 continue
+            records = block.records[1:] if first == 0 else block.records
             parsed = _parsed([raw.decode("latin-1") for raw in records], self._delimiter)
             for raw, fields in zip(records, parsed, strict=True):
                 if len(fields) != width:
@@ -91,25 +92,26 @@ class Delimited(Form):
                 yield Row(tuple(values), odd, raw)
 
     def cells(self) -> Iterator[Sequence[object]]:
-        for first, raws in enumerate(self._blocks()):
-            records = [raw.decode("latin-1") for raw in (raws[1:] if first == 0 else raws)]
+        for first, block in enumerate(self._blocks()):
+            records = [raw.decode("latin-1") for raw in (block.records[1:] if first == 0 else block.records)]
             for fields in _parsed(records, self._delimiter):
                 if len(fields) == len(self._columns):
                     yield fields
 
     def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> tuple[int, int]:
-        wanted = _with_ends(rows)
-        gone = kept = 0
-        for first, raws in enumerate(self._blocks()):
-            if wanted.isdisjoint(raws):
-                target.writelines(raws)
-                kept += len(raws) - (first == 0)
+        wanted, few = _with_ends(rows), _few(rows)
+        gone, kept, header = 0, -1, True
+        for block in self._blocks():
+            if not block.mentions(few) or wanted.isdisjoint(block.records):
+                target.write(block.content)
+                kept += block.count
+                header = False
                 continue
-            for index, raw in enumerate(raws):
-                is_header = first == 0 and index == 0
-                if raw not in wanted or is_header:
+            for raw in block.records:
+                if raw not in wanted or header:
                     target.write(raw)
-                    kept += not is_header
+                    kept += 1
+                    header = False
                     continue
                 gone += 1
                 if change is not None:
@@ -117,14 +119,15 @@ class Delimited(Form):
         return gone, kept
 
     def look(self, rows: Mapping[bytes, int]) -> tuple[frozenset[bytes], int]:
-        wanted = _with_ends(rows)
+        wanted, few = _with_ends(rows), _few(rows)
         found: set[bytes] = set()
-        records = -1
-        for first, raws in enumerate(self._blocks()):
-            records += len(raws)
-            if not wanted.isdisjoint(raws):
-                found |= wanted.intersection(raws[1:] if first == 0 else raws)
-        return frozenset(raw for raw in rows if any(_bare(raw) + end in found for end in _ENDS)), records
+        count, header = -1, True
+        for block in self._blocks():
+            count += block.count
+            if block.mentions(few):
+                found |= wanted.intersection(block.records[1:] if header else block.records)
+            header = False
+        return frozenset(raw for raw in rows if any(_bare(raw) + end in found for end in _ENDS)), count
 
     def _changed(self, raw: bytes, change: Change) -> bytes:
         fields = _parsed([raw.decode("latin-1")], self._delimiter)[0]
@@ -134,26 +137,25 @@ class Delimited(Form):
         csv.writer(written, delimiter=self._delimiter, lineterminator="\r\n").writerow(fields)
         return _bare(written.getvalue().encode("latin-1")) + raw[len(_bare(raw)) :]
 
-    def _blocks(self) -> Iterator[list[bytes]]:
-        """The records of the file with their line ends, about a mebibyte at a time. The first one is the header.
+    def _blocks(self) -> Iterator[_Block]:
+        """The file, about a mebibyte at a time, parted between records: byte for byte. The first record is the header.
 
-        Together they are the file, byte for byte. Raises `Unreadable`.
+        Raises `Unreadable`.
         """
         self._file.seek(len(self._mark))
         mark = self._mark
-        while block := self._file.read(BLOCK):
-            if not block.endswith(b"\n"):
-                block += self._file.readline(LONGEST)
-            lines = io.BytesIO(block).readlines()
-            if b'"' in block:
-                lines = self._records(lines)
-            elif b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
+        while content := self._file.read(BLOCK):
+            if not content.endswith(b"\n"):
+                content += self._file.readline(LONGEST)
+            if b'"' in content:
+                records = self._records(io.BytesIO(content).readlines())
+                records[0] = mark + records[0]
+                yield _Block(b"".join(records), records)
+            elif b"\r" in content and content.count(b"\r") != content.count(b"\r\n"):
                 raise Unreadable("it has carriage returns within a line")
-            if max(map(len, lines)) >= LONGEST:
-                raise Unreadable("a record is longer than a mebibyte")
-            lines[0] = mark + lines[0]
+            else:
+                yield _Block(mark + content, None)
             mark = b""
-            yield lines
 
     def _records(self, lines: list[bytes]) -> list[bytes]:
         """Lines put together where a quoted field goes over several; reads on until the last record is whole."""
@@ -173,10 +175,32 @@ class Delimited(Form):
             raise Unreadable("it is not well-formed: a quote is out of place or never closed") from None
         return records
 
-    def _few(self, keys: Collection[str] | None) -> list[bytes] | None:
-        if keys is None or len(keys) > FEW or not all(key.isascii() and '"' not in key for key in keys):
-            return None
-        return [key.encode() for key in keys]
+
+class _Block:
+    """A stretch of the file between records. Parted into them only when somebody asks: most stretches mention nobody."""
+
+    def __init__(self, content: bytes, records: list[bytes] | None) -> None:
+        self.content = content
+        self._records = records
+        """Given where quotes make more than lines of them."""
+
+    @cached_property
+    def records(self) -> list[bytes]:
+        """With their line ends. Raises `Unreadable`."""
+        records = io.BytesIO(self.content).readlines() if self._records is None else self._records
+        if max(map(len, records)) >= LONGEST:
+            raise Unreadable("a record is longer than a mebibyte")
+        return records
+
+    @property
+    def count(self) -> int:
+        if self._records is not None:
+            return len(self._records)
+        return self.content.count(b"\n") + (not self.content.endswith(b"\n"))
+
+    def mentions(self, few: list[bytes] | None) -> bool:
+        """Whether one of a few texts stands in it. True for ``None``: too many to look for one by one."""
+        return few is None or any(text in self.content for text in few)
 
 
 class _Tracked:
@@ -234,9 +258,15 @@ def _with_ends(rows: Mapping[bytes, int]) -> frozenset[bytes]:
     return frozenset(_bare(raw) + end for raw in rows for end in _ENDS)
 
 
-def _mentions(raws: list[bytes], keys: list[bytes]) -> bool:
-    block = b"".join(raws)
-    return any(key in block for key in keys)
+def _few_keys(keys: Collection[str] | None) -> list[bytes] | None:
+    if keys is None or len(keys) > FEW or not all(key.isascii() and '"' not in key for key in keys):
+        return None
+    return [key.encode() for key in keys]
+
+
+def _few(rows: Mapping[bytes, int]) -> list[bytes] | None:
+    """The rows without their line ends, where they are few enough to be looked for one by one."""
+    return [_bare(raw) for raw in rows] if len(rows) <= FEW else None
 
 
 def _undressed(value: str) -> str | None:
