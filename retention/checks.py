@@ -321,6 +321,31 @@ def check_between(record_types: Sequence[tuple[RecordType, Path]], report: Repor
             message = f"rows of {quote(place[1])} would go as dependents here, but {owners[place]} has rules for them"
             report.add(path, "P023", message, "block on it with blocked-by instead: its rows must go first")
 
+    _check_rows_apart(record_types, report)
+
+
+def _check_rows_apart(record_types: Sequence[tuple[RecordType, Path]], report: Report) -> None:
+    """Rows under one record type, and files in the same folder under another: a hold on the files would not keep their rows."""
+    trees = [
+        (location, record_type, (*path, "location", index))
+        for record_type, path in record_types
+        for index, location in enumerate(record_type.locations)
+        if isinstance(location, TreeLocation)
+    ]
+    for rows, owner, path in trees:
+        if rows.rows is None:
+            continue
+        for other, another, _ in trees:
+            if another.id != owner.id and other.store == rows.store and _nested(rows.path, other.path):
+                message = f"record type {quote(another.id)} has files in the same folder: a hold on them would not keep their rows"
+                report.add(path, "P023", message, "give the two folders of their own, or one record type")
+
+
+def _nested(one: str, other: str) -> bool:
+    """Whether one folder is the other, or lies in it."""
+    first, second = f"{one}/".removeprefix("/"), f"{other}/".removeprefix("/")
+    return first.startswith(second) or second.startswith(first)
+
 
 def _own(location: TableLocation | TreeLocation) -> tuple[str, ...]:
     if isinstance(location, TableLocation):

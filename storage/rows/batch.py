@@ -6,7 +6,7 @@
 - a file that is locked, open in an office program, read-only, or cannot be read to its end stays whole: its rows read back as present;
 - a full disk or an input/output error ends the batch with `StoreUnavailable`; what was put in its place before is settled by reading back.
 
-The gate is held while a file is written anew: about four seconds for a gibibyte. A hold that is placed meanwhile waits for that.
+The gate is held while a file is written anew: four to ten seconds for a gibibyte. A hold that is placed meanwhile waits for that.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class _File:
 
     path: str
     rows: dict[bytes, int] = field(default_factory=dict)
+    places: list[int] = field(default_factory=list)
+    """All its places among the chosen."""
     digests: dict[str, list[int]] = field(default_factory=dict)
     """Indexes into the batch's lines, by digest: the same row may stand in a file twice."""
     keys: dict[str, list[int]] = field(default_factory=dict)
@@ -95,7 +97,9 @@ class RowBatch:
         by_path: dict[str, _File] = {}
         for place, index in enumerate(chosen):
             line = read[index]
-            by_path.setdefault(line.path, _File(line.path)).rows.setdefault(due[index], place)
+            file = by_path.setdefault(line.path, _File(line.path))
+            file.rows.setdefault(due[index], place)
+            file.places.append(place)
             self._chosen.append(line)
             self._raws.append(due[index])
         self._files = list(by_path.values())
@@ -162,11 +166,7 @@ class RowBatch:
                     break
                 continue
             touched.add(split(file.path)[0])
-            self._ours.update(
-                place
-                for place, raw in enumerate(self._raws)
-                if raw in went and self._chosen[place].path == file.path
-            )
+            self._ours.update(place for place in file.places if self._raws[place] in went)
         passing = [folder for folder in sorted(touched) if not self._tree.make_lasting(folder)]
         if lost in _FULL:
             raise StoreUnavailable(
@@ -193,7 +193,7 @@ class RowBatch:
         return [answers.get(place, Presence.UNREADABLE) for place in range(len(self._chosen))]
 
     def _answers(self, tree: Tree, file: _File) -> dict[int, Presence]:
-        places = [place for place, line in enumerate(self._chosen) if line.path == file.path]
+        places = file.places
         try:
             with opened(tree, file.path) as stream:
                 form = open_form(file.path, stream, self._facts.rows.encoding)

@@ -223,3 +223,31 @@ def test_consent_that_was_given_again_keeps_the_rows(shelf: Library) -> None:
     shelf.now = NOW + timedelta(days=2)
     shelf.done("run", "--record-type", "analytics", "--execute")
     assert path.read_text() == rows(PATRON)
+
+
+def test_whole_files_go_by_their_registered_age_however_often_they_were_saved(shelf: Library) -> None:
+    text = shelf.policies.read_text()
+    start, end = (
+        text.index("[record-type.analytics.location.rows]"),
+        text.index("[record-type.analytics.location.export]"),
+    )
+    text = (text[:start] + text[end:]).replace('consent = "withdrawn = false"\n', "")
+    shelf.policies.write_text(
+        text.replace('subject = "cardnumber"', 'subject = "none"').replace('"P0D"', '"P30D"')
+    )
+    path = put(shelf, "patrons.csv", rows(PATRON))
+    (path.parent / "patrons.csv.retention.json").write_text(
+        json.dumps(
+            {
+                "purpose": "x",
+                "recipient": "Savannah",
+                "consent": "opted in",
+                "produced_at": "2035-05-10T00:00:00Z",
+            }
+        )
+    )
+    unregistered = shelf.done("run", "--record-type", "analytics", "--json")
+    assert PATRON not in unregistered.out
+    put(shelf, "patrons.csv", rows(PATRON, "6"), days=0)
+    shelf.done("run", "--record-type", "analytics", "--execute")
+    assert list(path.parent.iterdir()) == [], "the export is 36 days old, and what said so went with it"
