@@ -49,6 +49,7 @@ def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
     from prefect.types.entrypoint import EntrypointType  # noqa: PLC0415
 
     from flows.applying import apply_schedule  # noqa: PLC0415
+    from flows.coverage import coverage  # noqa: PLC0415
     from flows.disposing import dispose  # noqa: PLC0415
     from flows.reminding import remind  # noqa: PLC0415
     from flows.scanning import scan_weekly  # noqa: PLC0415
@@ -71,5 +72,6 @@ def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
         deployed(settle, "settle", cron("RETENTION_SETTLE", SETTLE)),
         deployed(remind, "remind", cron("RETENTION_REMIND", settings.remind)),
         deployed(scan_weekly, "scan", cron("RETENTION_SCAN", settings.scan)),
+        deployed(coverage, "coverage", cron("RETENTION_COVERAGE", settings.coverage)),
         deployed(dispose, "one-case"),
     ]

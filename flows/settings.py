@@ -23,6 +23,8 @@ class StoreSettings(BaseModel):
 
     url: SecretStr | None = None
     root: Path | None = None
+    recorder: Path | None = None
+    """Database file of the recorder that writes here (Frigate's ``frigate.db``), where the schedule names one."""
     workers: int | None = Field(default=None, ge=1, le=32)
     """Batches side by side; by default what suits the store."""
     batch: int | None = Field(default=None, ge=1, le=100_000)
@@ -62,6 +64,10 @@ class Settings(BaseSettings):
     """The library's own patron barcodes: ``prefix:length``, joined by commas; ``:none`` behind it without a check digit."""
     region: str = Field(default="US", pattern="^[A-Z]{2}$")
     """Where telephone numbers without a country code are from."""
+    coverage: str = "0 6 * * 1"
+    """Cron of the look for what no rule speaks about."""
+    tsa_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    """Time stamping authority (RFC 3161) for signed PDFs; by default none."""
     stores: dict[str, StoreSettings] = {}
 
     @property

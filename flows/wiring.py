@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache
@@ -13,18 +14,21 @@ from pathlib import Path
 
 from flows.settings import Settings, StoreSettings
 from retention.decide import Criteria
-from retention.errors import LedgerUnavailable, SettingsError, UsageError
+from retention.errors import LedgerUnavailable, ScheduleInvalid, SettingsError, UsageError
 from retention.loader import load
-from retention.schedule import Schedule, StoreDeclaration, StoreKind
+from retention.schedule import Schedule, StoreDeclaration, StoreKind, TreeLocation
 from retention.signing import SigningKey, generate, load_private
 from storage.certifying import Certifier
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
+from storage.files import vault
 from storage.files.facts import NoRegister, Register
 from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
+from storage.paper import document_key
+from storage.paper.document_key import DocumentKey
 from storage.scanning.known import Known
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
@@ -92,6 +96,11 @@ class Site:
         return load_private(self._secret("signing.pem"), name=self.settings.state_dir.name)
 
     @cached_property
+    def document_key(self) -> DocumentKey:
+        """The service's key for PDFs, with its certificate. A site may put a certificate of its own authority in place of it."""
+        return document_key.load(self._secret("document-signing.pem"), self._secret("document-signing.crt"))
+
+    @cached_property
     def certifier(self) -> Certifier:
         return Certifier(
             ledger=self.ledger, stores=self.stores, evidence=self.settings.evidence, signers=(self.signing_key,),
@@ -144,9 +153,37 @@ class Site:
             self.settings.evidence.mkdir(parents=True, exist_ok=True)
             (self.settings.evidence / "retention.pub").write_text(key.public.line + "\n", encoding="ascii")
             done.append(f"made the signing key {key.keyid}")
+        if not (folder / "document-signing.pem").exists():
+            pem, certificate = document_key.make(self._signs_as(), at=self.now())
+            write_secret(folder / "document-signing.pem", pem)
+            self.settings.evidence.mkdir(parents=True, exist_ok=True)
+            for place in (folder, self.settings.evidence):
+                (place / "document-signing.crt").write_bytes(certificate)
+            done.append("made the key that signs certificates as PDF")
         revision = self.ledger.connection.upgrade()
         done.append(f"the ledger is at revision {revision}")
+        with suppress(
+            UsageError, ScheduleInvalid
+        ):  # a site may be set up before its schedule; the run says what is missing
+            done += self._make_vaults()
         return done
+
+    def _make_vaults(self) -> list[str]:
+        """A folder in its vault for each location that has one. Only here: an empty folder may be a disk that is not mounted."""
+        return [
+            f"made the vault of {record_type.id}/{location.name} in store {location.store}"
+            for record_type in self.schedule.record_types
+            for location in record_type.locations
+            if isinstance(location, TreeLocation) and location.vault_of is not None
+            if vault.make(self.stores.root_of(location.store), location.path)
+        ]
+
+    def _signs_as(self) -> str:
+        """The name in the certificate for PDFs: the library's, or the state folder's where there is no schedule yet."""
+        try:
+            return self.schedule.library.organization
+        except (UsageError, ScheduleInvalid):
+            return self.settings.state_dir.name
 
     def close(self) -> None:
         for name in ("stores", "ledger"):
@@ -249,12 +286,24 @@ class StoreMap(Mapping[str, Store]):
                     f"set RETENTION_STORES__{key.upper()}__URL",
                 )
             return SqlStore(declared.name, settings.url.get_secret_value())
-        if settings.root is None:
+        return FileStore(
+            declared.name,
+            self.root_of(declared.name),
+            now=self._now,
+            root_of=self.root_of,
+            recorder=settings.recorder,
+            register=self._register,
+        )
+
+    def root_of(self, name: str) -> Path:
+        """The root folder of a file store. Raises `SettingsError` when settings give it none."""
+        root = self.root(name)
+        if root is None:
             raise SettingsError(
-                f"store {declared.name} is a folder and needs its root",
-                f"set RETENTION_STORES__{key.upper()}__ROOT",
+                f"store {name} is a folder and needs its root",
+                f"set RETENTION_STORES__{name.upper().replace('-', '_')}__ROOT",
             )
-        return FileStore(declared.name, settings.root, now=self._now, register=self._register)
+        return root
 
 
 def write_secret(path: Path, content: bytes) -> None:

@@ -37,6 +37,11 @@ def check_record_type(record_type: RecordType, path: Path, report: Report) -> No
     places = [
         (place.name, (*path, "location", index, "name")) for index, place in enumerate(record_type.locations)
     ]
+    places += [
+        (f"{place.name}-vault", (*path, "location", index, "vault"))
+        for index, place in enumerate(record_type.locations)
+        if isinstance(place, TreeLocation) and place.vault
+    ]
     unique(report, places, "location")
     if not record_type.locations:
         report.add(path, "P010", "has no location", "say where its records live: [[record-type.ID.location]]")
@@ -185,6 +190,9 @@ def _tree(location: TreeLocation, record_type: RecordType, path: Path, report: R
 def _rows_inside(
     location: TreeLocation, rows: Rows, record_type: RecordType, path: Path, report: Report
 ) -> None:
+    for key, given in (("recorder", location.recorder), ("vault", location.vault)):
+        if given:
+            report.add((*path[:-1], key), "P022", "it is for files that go whole", "remove it")
     if rows.trigger and rows.trigger in {*rows.key, location.subject}:
         message = "the trigger is part of the key or the subject"
         report.add((*path, "trigger-column"), "P022", message, "name the column with its date")

@@ -211,7 +211,14 @@ def _record_type(name: str, table: Table, stores: dict[str, StoreKind], library:
     checks.check_record_type(record_type, table.path, table.report)
     if len(table.report.problems) > before:
         return record_type  # what has problems is not decided by
-    return _with_examples(record_type, inline, library)
+    return _with_vaults(_with_examples(record_type, inline, library))
+
+
+def _with_vaults(record_type: RecordType) -> RecordType:
+    """Its locations, and behind them those of the copies that holds make: the same rule ends them."""
+    trees = [location for location in record_type.locations if isinstance(location, TreeLocation)]
+    vaults = [vault for vault in (tree.in_vault(record_type.id) for tree in trees) if vault is not None]
+    return dataclasses.replace(record_type, locations=(*record_type.locations, *vaults))
 
 
 def _rules(table: Table) -> tuple[Rule, ...]:

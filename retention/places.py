@@ -15,6 +15,7 @@ from retention.layout import Layout, compile_layout
 from retention.problems import did_you_mean, quote
 from retention.reading import Table
 from retention.schedule import (
+    Camera,
     Dependent,
     ExportRule,
     Library,
@@ -49,7 +50,7 @@ _FOR_TABLES = dict.fromkeys(
     "it is for locations in a store of kind database",
 )
 _FOR_TREES = dict.fromkeys(
-    ("path", "template", "unit", "max-length", "settle", "camera-branches", "rows", "export"),
+    ("path", "template", "unit", "max-length", "settle", "camera", "recorder", "vault", "rows", "export"),
     "it is for locations in a store of kind files or footage",
 )
 
@@ -103,9 +104,11 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
             unit=table.optional("unit", fields.one_of("file", "folder"), "file") or "file",
             max_length=length or 0.0,
             settle=table.optional("settle", fields.seconds, 0.0) or 0.0,
-            camera_branches=table.optional("camera-branches", fields.by_name, {}) or {},
             rows=rows,
             export=_export(table),
+            cameras=_cameras(table),
+            recorder=table.optional("recorder", fields.one_of("frigate"), ""),
+            vault=_vault(table, store, stores),
         )
         wrong = _layout_problem(layout, trigger_kind) if layout else None
         if wrong is not None:
@@ -169,12 +172,44 @@ def _export(table: Table) -> ExportRule | None:
     )
     if bool(rule.ground) == bool(rule.consent):
         inner.problem(
-            "P035",
+            "P037",
             "an export rests on a ground or on consent: name one of the two",
             'ground = "ORS 357.400" or consent = "opted in to the newsletter"',
         )
     inner.close()
     return rule
+
+
+def _cameras(table: Table) -> dict[str, Camera]:
+    """The register of cameras. No name may mean two of them."""
+    cameras: dict[str, Camera] = {}
+    owners: dict[str, str] = {}
+    for name, entry in table.named_tables("camera").items():
+        camera = Camera(
+            branch=entry.optional("branch", fields.text, ""),
+            drift=entry.optional("drift", fields.seconds, 0.0) or 0.0,
+            also_called=entry.optional("also-called", fields.texts, ()) or (),
+        )
+        for word in (name, *camera.also_called):
+            if owners.setdefault(word, name) != name:
+                hint = "a name means one camera at a location"
+                entry.problem("P036", f"{quote(word)} is the name of two cameras", hint, "also-called")
+        cameras[name] = camera
+        entry.close()
+    return cameras
+
+
+def _vault(table: Table, own: str, stores: Mapping[str, StoreKind]) -> str | None:
+    """The store for the copies of what is held: another one, for files."""
+    vault = table.optional("vault", fields.text, "")
+    if not vault:
+        return None
+    if vault == own or stores.get(vault) not in (StoreKind.FILES, StoreKind.FOOTAGE):
+        hint = "declare a store of kind footage for the vault, on a disk that no recorder writes to"
+        table.problem(
+            "P035", f"{quote(vault)} cannot be the vault of a location in {quote(own)}", hint, "vault"
+        )
+    return vault
 
 
 def _zone_or_library(library: Library) -> fields.Reader[ZoneInfo]:

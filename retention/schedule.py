@@ -7,7 +7,7 @@ This module holds no parser and no arithmetic: `retention.loader` makes these va
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -200,6 +200,16 @@ class ExportRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """A camera of a location. ``drift``: seconds its clock may be off, either way: so much wider is what a hold on it keeps."""
+
+    branch: str | None = None
+    drift: float = 0.0
+    also_called: tuple[str, ...] = ()
+    """Names it had before, or has in other streams: a hold on any of them is one on all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeLocation(Location):
     """Files below a folder of a file store (``path`` relative to the store's root, ``""`` for the root itself).
 
@@ -214,11 +224,32 @@ class TreeLocation(Location):
     unit: str = "file"
     max_length: float = 0.0
     settle: float = 0.0
-    camera_branches: Mapping[str, str] = field(default_factory=dict)
-    """Which branch each camera stands in."""
     rows: Rows | None = None
     """The records are the rows inside the files, not the files. ``subject`` then names a column."""
     export: ExportRule | None = None
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
+    """The register of cameras, by the name that the layout's ``{camera}`` has now."""
+    recorder: str | None = None
+    """``frigate``: what the recorder's own database protects is kept, and rows of segments that are gone are removed from it."""
+    vault: str | None = None
+    """Store into which held files are copied out, because whoever writes this tree may delete or truncate them."""
+    vault_of: str | None = None
+    """This location is the vault of a location in that store: nothing in it is still being written."""
+
+    def in_vault(self, record_type: str) -> TreeLocation | None:
+        """The location of the copies that holds on this one make; ``None`` without a vault. ``record_type``: its id."""
+        if self.vault is None:
+            return None
+        path = f"{self.store}/{record_type}/{self.name}"
+        return replace(
+            self,
+            name=f"{self.name}-vault",
+            store=self.vault,
+            path=path,
+            recorder=None,
+            vault=None,
+            vault_of=self.store,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -231,9 +231,14 @@ def _location() -> Json:
             "unit": {"enum": ["file", "folder"]},
             "max-length": _ref("seconds"),
             "settle": _ref("seconds"),
-            "camera-branches": {"type": "object", "additionalProperties": _TEXT},
             "rows": _rows(),
             "export": _export(),
+            "camera": {"type": "object", "additionalProperties": _camera()},
+            "recorder": {
+                "enum": ["frigate"],
+                "description": "whose database beside the files is kept consistent",
+            },
+            "vault": _said("store into which held files are copied out"),
         },
         required=("name", "store", "trigger-kind", "time-zone", "subject"),
     )
@@ -269,6 +274,16 @@ def _export() -> Json:
             ),
         },
         required=("purpose", "recipient"),
+    )
+
+
+def _camera() -> Json:
+    return _object(
+        {
+            "branch": _TEXT,
+            "drift": _said("how far its clock may be off, either way: PT2M", _ref("seconds")),
+            "also-called": _said("names it had before, or has in other streams", _TEXTS),
+        }
     )
 
 

@@ -93,14 +93,24 @@ class Certifier:
         """Where the envelope is published; the leaf file lies beside it with the suffix ``.leaves``."""
         return self._evidence / f"{certificate.id}.dsse.json"
 
+    def page_path(self, certificate: Certificate) -> Path:
+        """Where the page for people is published (`storage.paper`), beside the envelope."""
+        return self._evidence / f"{certificate.id}.pdf"
+
     def publish(self, certificate: Certificate) -> Path:
         """Write the envelope's file (again), whole or not at all: the ledger has it in any case. Raises `Unavailable`."""
-        path = self.path(certificate)
+        return self._publish(self.path(certificate), certificate.envelope)
+
+    def publish_page(self, certificate: Certificate, page: bytes) -> Path:
+        """Write the page's file, whole or not at all. Raises `Unavailable`."""
+        return self._publish(self.page_path(certificate), page)
+
+    def _publish(self, path: Path, content: bytes) -> Path:
         partial = path.with_name(path.name + ".partial")
         self._make_folder()
         try:
             with partial.open("wb") as file:
-                file.write(certificate.envelope)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
@@ -242,11 +252,10 @@ class Certifier:
         part, counts = case.parts[number], seen.counts[number]
         surveyed: Mapping[str, float] = case.survey[part.location]
         whole = counts[Outcome.DESTROYED] == part.items
-        claim = self._claim(
-            criteria_for(schedule, schedule.record_type(case.record_type), part.location, case.on), part.store
-        )
+        record_type = schedule.record_type(case.record_type)
+        claim = self._claim(criteria_for(schedule, record_type, part.location, case.on), part.store)
         return facts.LocationReport(
-            location=part.location, store=part.store, destroyed=counts[Outcome.DESTROYED],
+            location=part.location, store=part.store, copy_class=_copy_class(record_type, part.location), destroyed=counts[Outcome.DESTROYED],
             already_absent=counts[Outcome.ALREADY_ABSENT], withheld=counts[Outcome.WITHHELD],
             not_destroyed=counts[Outcome.NOT_DESTROYED], unknown=counts[Outcome.UNKNOWN],
             seen_absent=counts[Outcome.DESTROYED] + counts[Outcome.ALREADY_ABSENT],
@@ -284,6 +293,12 @@ def _unwritable(error: OSError) -> Unavailable:
         f"the evidence folder cannot be written: {os.strerror(error.errno or 0)}",
         "see whether its disk is full or in order; the ledger has the certificate",
     )
+
+
+def _copy_class(record_type: RecordType, location: str) -> str:
+    """Footage that was copied out for a hold is a copy; whatever else a location holds is the record itself."""
+    place = record_type.location(location)
+    return "evidence copy" if isinstance(place, TreeLocation) and place.vault_of else "primary"
 
 
 def _gone(day: date, period: Period) -> date:

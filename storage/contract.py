@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol, runtime_checkable
 
+from retention.coverage import Place
 from retention.decide import Criteria, KeepReason
 from retention.holds import Hold
 from retention.outcomes import Fate, Presence
@@ -138,6 +139,13 @@ class Store(Protocol):
 
     def check(self, criteria: Criteria) -> list[Finding]:
         """Look whether the location is as the schedule says. Raises `StoreUnavailable`."""
+        ...
+
+    def inventory(self) -> Iterator[Place]:
+        """Everything in the store where records may live, whatever the schedule says of it: names, never contents.
+
+        Raises `StoreUnavailable`.
+        """
         ...
 
     def survey(

@@ -11,7 +11,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from retention.document import JSON, encode, write
@@ -24,7 +24,7 @@ from retention.errors import (
     UsageError,
 )
 from retention.holds import CounselVerification, HoldState, Matter, Scope
-from retention.schedule import Schedule
+from retention.schedule import Schedule, TreeLocation
 from retention.signing import SigningKey
 from storage.contract import Stores
 from storage.ledger.cases import CaseState
@@ -80,6 +80,7 @@ class Holding:
         """
         self._authorise(by)
         self.check(scope)
+        scope = self._with_vaults(scope)
         if matter.counsel is CounselVerification.REJECTED:
             raise Refused(
                 "counsel rejected this request: no hold is placed for it",
@@ -115,10 +116,22 @@ class Holding:
             except (StoreUnavailable, SettingsError) as error:
                 raise StoreUnavailable(
                     f"hold {id} is written down and keeps, but store {name} did not confirm it: {error.message}",
-                    f"when the store answers: retention hold place --resume {id}",
+                    f"when the store answers: retention hold place --resume {id} --as NAME",
                 ) from None
         file = self._ledger.holds.move(file, to=HoldState.PROVISIONAL, actor=actor, at=self._now())
         return Placed(file=file, stores=tuple(names), seconds=time.monotonic() - began)
+
+    def _with_vaults(self, scope: Scope) -> Scope:
+        """A hold on a store is one on the vaults of its locations too: the copies it makes there are what it has to keep."""
+        if not scope.stores:
+            return scope
+        vaults = {
+            location.store
+            for record_type in self._schedule.record_types
+            for location in record_type.locations
+            if isinstance(location, TreeLocation) and location.vault_of in scope.stores
+        }
+        return replace(scope, stores=scope.stores | vaults)
 
     def stores_in_scope(self, scope: Scope) -> list[str]:
         """Names of the stores that hold record types in scope and have an address."""

@@ -1,11 +1,12 @@
-"""What every test may ask for: a database of its own on a real server. Refuses to leave a server out silently."""
+"""What every test may ask for: a database of its own on a real server, programs of others. Refuses to leave one out silently."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -31,9 +32,14 @@ def running(server: AbstractContextManager[Server], stack: ExitStack) -> Server:
     try:
         return stack.enter_context(server)
     except ServerUnavailable as error:
-        if os.environ.get("CI", "").lower() in {"true", "1"}:
-            pytest.fail(f"CI must have this server: {error}", pytrace=False)
-        pytest.skip(f"{LEFT_OUT}{error}")
+        leave_out(str(error))
+
+
+def leave_out(why: str) -> NoReturn:
+    """A failure in CI, elsewhere a skip. ``why``: what is missing, and what to install."""
+    if os.environ.get("CI", "").lower() in {"true", "1"}:
+        pytest.fail(f"CI must have this: {why}", pytrace=False)
+    pytest.skip(f"{LEFT_OUT}{why}")
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +54,14 @@ def mariadb_server() -> Iterator[MariadbServer]:
     """A MariaDB server of this session's own (with xdist: of this worker's own)."""
     with ExitStack() as stack:
         yield running(mariadb(), stack)
+
+
+@pytest.fixture(scope="session")
+def poppler() -> None:
+    """The programs of poppler: an independent reader of PDF and of signatures in it."""
+    for program in ("pdfsig", "pdfdetach", "pdftotext", "pdftoppm", "pdfinfo", "pdffonts"):
+        if shutil.which(program) is None:
+            leave_out(f"there is no {program}: apt-get install poppler-utils")
 
 
 @pytest.fixture
@@ -80,7 +94,7 @@ def _prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests were left out for want of a server, and what to install."""
+    """Say how many tests were left out for want of a server or a program, and what to install."""
     reasons: dict[str, int] = {}
     for report in terminalreporter.getreports("skipped"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
@@ -88,6 +102,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             told = reason.split(LEFT_OUT, 1)[1]
             reasons[told] = reasons.get(told, 0) + 1
     if not reasons:
-        terminalreporter.write_line("Left out for want of a database server: nothing")
+        terminalreporter.write_line("Left out for want of a server or a program: nothing")
     for told, count in sorted(reasons.items()):
         terminalreporter.write_line(f"LEFT OUT: {count} tests, {told}", yellow=True)

@@ -55,7 +55,7 @@ def export(
     json: Json = False,
     session: Here,
 ) -> Answer:
-    """Copies the envelope as the ledger has it, never over another file."""
+    """Copies the envelope as the ledger has it, and the page where one was printed; never over another file."""
     with opened(session) as site:
         found = site.ledger.certificates.get(certificate)
         source = site.certifier.path(found)
@@ -70,6 +70,9 @@ def export(
             f"{found.id}.leaves": leaves,
             "retention.pub": (site.signing_key.public.line + "\n").encode("ascii"),
         }
+        page = site.certifier.page_path(found)
+        if page.exists():
+            files |= {one.name: _read(one) for one in (page, page.with_name("document-signing.crt"))}
     _write(to, files)
     body = {"certificate": found.id, "folder": to, "files": sorted(files)}
     lines: list[Line] = [good(f"exported {found.id} to {to}"), *(f"  {name}" for name in sorted(files))]

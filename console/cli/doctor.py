@@ -29,6 +29,7 @@ from retention.errors import (
 from retention.schedule import StoreDeclaration
 from retention.signing import load_public
 from storage.ledger.cases import CaseState
+from storage.paper.document_key import load_certificate
 from storage.planning import criteria_for, store_of
 
 GATE_SECONDS = 5.0
@@ -109,7 +110,7 @@ def _schedule(site: Site) -> Iterator[Check]:
 def _keys(site: Site) -> Iterator[Check]:
     folder = site.settings.state_dir
     yield from _private("state", folder, "a folder that others may enter")
-    for name in ("sealing.key", "signing.pem"):
+    for name in ("sealing.key", "signing.pem", "document-signing.pem"):
         path = folder / name
         if path.exists():
             yield from _private("keys", path, "a key that others may read")
@@ -138,6 +139,13 @@ def _keys(site: Site) -> Iterator[Check]:
         )
     else:
         yield _ok("keys", f"signing key {site.signing_key.keyid[:24]}…, published beside the certificates")
+    published = site.settings.evidence / "document-signing.crt"
+    if not published.exists() or load_certificate(published.read_bytes()) != site.document_key.certificate:
+        yield _warn(
+            "keys",
+            f"{published} is not the certificate of the key that signs PDFs",
+            "copy document-signing.crt from the state folder there",
+        )
 
 
 def _private(subject: str, path: Path, wrong: str) -> Iterator[Check]:

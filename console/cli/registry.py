@@ -82,6 +82,12 @@ COMMANDS = (
         "Verify certificates from their files alone: no ledger, no settings, no network.",
     ),
     Command(
+        "certificate pdf",
+        "console.cli.paper:pdf",
+        "Print certificates as signed PDFs, to be signed off and filed.\n\n"
+        "A page is made from the signed envelope alone, which is attached to it.",
+    ),
+    Command(
         "certificate export",
         "console.cli.certificate:export",
         "Copy a certificate, its leaves and the public key to a folder.",
@@ -135,6 +141,13 @@ COMMANDS = (
         "db check",
         "console.cli.upkeep:check",
         "Check the ledger: schema, chain of events, interrupted batches.",
+    ),
+    Command(
+        "coverage",
+        "console.cli.coverage:coverage",
+        "Look through the stores for what no rule speaks about.\n\n"
+        "Reads names of tables, columns and folders, never their contents. Ends with 3 when something uncovered looks like personal "
+        "data, or a covered table has columns that nobody accepted.",
     ),
     Command(
         "halt", "console.cli.upkeep:halt", "Engage the kill switch: nothing is destroyed until it is lifted."

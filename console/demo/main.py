@@ -36,6 +36,7 @@ NEXT = (
     ("hold list", "what is held, and why"),
     ("certificate list", "the evidence; its files lie in state/evidence"),
     (f"run --on {TODAY}", "what would go now: nothing, and why (destroys nothing)"),
+    ("coverage", "what in the database and the folders no rule speaks about"),
     ("check", "the schedule: change policies.toml and see"),
 )
 

@@ -29,12 +29,14 @@ from pathlib import Path
 from retention.decide import Criteria, Due
 from retention.errors import StoreUnavailable
 from retention.holds import Hold
+from retention.layout import Placed
 from retention.outcomes import Presence
 from storage.contract import Lines, Staged
 from storage.files.deciding import decide_all
 from storage.files.facts import SIDECAR, Facts, Found, Register, Sighting, found
 from storage.files.folder import Inventory, destroy_folder, is_same, look, take_inventory
 from storage.files.lines import Line, read_line
+from storage.files.recorder import NOTHING, Frigate
 from storage.files.tree import LOST, Bar, Barred, Tree, split, unavailable
 
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,10 +54,20 @@ class _Chosen:
 class FileBatch:
     """The batch of one location. Made by `storage.files.store.FileStore.batch`, inside the gate."""
 
-    def __init__(self, criteria: Criteria, root: Path, now: datetime, register: Register) -> None:
+    def __init__(
+        self,
+        criteria: Criteria,
+        root: Path,
+        now: datetime,
+        *,
+        recorder: Frigate | None = None,
+        register: Register | None = None,
+    ) -> None:
         self._criteria = criteria
         self._root = root
-        self._facts = Facts(criteria, now, register)
+        self._recorder = recorder
+        protection = NOTHING if recorder is None else recorder.protection()
+        self._facts = Facts(criteria, now, protection, register)
         self._tree = Tree(root, self._facts.location.path)
         self._chosen: list[_Chosen] = []
         self._unlinked: set[int] = set()
@@ -142,12 +154,24 @@ class FileBatch:
                     break
         self._remove_emptied(touched)
         self._passing = {path for path in sorted(touched) if not self._tree.make_lasting(path)}
+        self._tell_recorder()
         if lost is not None:
             raise unavailable(lost, "the store")
         if self._passing:
             raise StoreUnavailable(
                 "what was deleted could not be written to the disk", "see whether the disk is in order"
             )
+
+    def _tell_recorder(self) -> None:
+        if self._recorder is None:
+            return
+        lines = [self._chosen[index].line for index in sorted(self._unlinked)]
+        placed = [(line.path, self._facts.layout.read(line.path)) for line in lines]
+        self._recorder.forget(
+            (place.camera, self._facts.readings.earliest(place.start), path)
+            for path, place in placed
+            if isinstance(place, Placed) and place.camera is not None and place.start is not None
+        )
 
     def _destroy_one(self, item: _Chosen, touched: set[str]) -> bool:
         """True when it went by our own hand. Raises ``OSError``, `Barred`, `StoreUnavailable`."""

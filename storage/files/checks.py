@@ -16,6 +16,7 @@ from retention.schedule import Disposition, TriggerKind
 from storage.contract import Finding
 from storage.files import gate
 from storage.files.facts import Facts
+from storage.files.recorder import Frigate
 from storage.files.tree import Tree, open_root
 
 _RUN_THERE = "run the program on the machine that holds the disks"
@@ -105,6 +106,16 @@ def folder_findings(criteria: Criteria, root: Path, facts: Facts) -> Iterator[Fi
             "the folder of the location cannot be listed",
             "give the program's user the right to read it",
         )
+
+
+def recorder_findings(criteria: Criteria, recorder: Frigate | None) -> Iterator[Finding]:
+    """Whether the recorder can be asked what it protects."""
+    if recorder is None:
+        return
+    try:
+        recorder.protection()
+    except StoreUnavailable as error:
+        yield _fatal(criteria, error.message, error.hint)
 
 
 def _is_empty(descriptor: int) -> bool:

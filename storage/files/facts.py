@@ -18,9 +18,10 @@ from retention.errors import ScheduleInvalid
 from retention.holds import Hold
 from retention.layout import EARLIEST_YEAR, Impossible, Layout, Placed, compile_layout
 from retention.records import Personal, Record, Span, Value
-from retention.schedule import TreeLocation, TriggerKind
+from retention.schedule import Camera, TreeLocation, TriggerKind
 from storage.files.footage import Readings, Timeline, is_footage, span_of
 from storage.files.lines import Identity, to_text
+from storage.files.recorder import NOTHING, PROTECTED, Protection
 from storage.files.tree import join, oddity
 
 SIDECAR = ".retention.json"
@@ -38,6 +39,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER_SET = datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC)
 _NOTHING: Mapping[str, Value] = {}
+_UNKNOWN_CAMERA = Camera()
 
 
 class Register(Protocol):
@@ -115,12 +117,19 @@ def layout_of(location: TreeLocation) -> Layout:
 
 
 class Facts:
-    """Makes records for one location at one moment. ``now``: aware.
+    """Makes records for one location at one moment. ``now``: aware. ``protection``: what the recorder was told to retain.
 
     ``needs_timeline``: the end of a file here is known only from its neighbours. ``has_conditions``: rules look at single files.
     """
 
-    def __init__(self, criteria: Criteria, now: datetime, register: Register | None = None) -> None:
+    def __init__(
+        self,
+        criteria: Criteria,
+        now: datetime,
+        protection: Protection = NOTHING,
+        register: Register | None = None,
+    ) -> None:
+        self._protection = protection
         self.location = tree_location(criteria)
         self.register = register or NoRegister()
         self.layout = layout_of(self.location)
@@ -132,30 +141,57 @@ class Facts:
         conditions = (location.consent, location.blocked, *(rule.when for rule in rules))
         self.has_conditions = any(condition is not None for condition in conditions)
         self._record_type = criteria.record_type.id
+        self._present: dict[str | None, str] = {
+            other: name for name, camera in location.cameras.items() for other in camera.also_called
+        }
         self._longest = timedelta(seconds=location.max_length)
         self._settled_before = _nanoseconds(now) - round(location.settle * 1e9)
         self._tomorrow = _nanoseconds(now + _DAY)
 
     def holds(self, holds: Iterable[Hold]) -> list[Hold]:
-        """The holds as they apply here. Footage whose path names no camera may be of any: every hold on a camera covers it."""
-        if not self.footage or self.layout.names_camera:
+        """The holds as they apply here, cameras by their present names.
+
+        Footage whose path names no camera may be of any: every hold on a camera covers it.
+        """
+        names = self._present
+        if self.footage and not self.layout.names_camera:
+            return [replace(hold, scope=replace(hold.scope, cameras=frozenset())) for hold in holds]
+        if not names:
             return list(holds)
-        return [replace(hold, scope=replace(hold.scope, cameras=frozenset())) for hold in holds]
+        return [
+            replace(
+                hold,
+                scope=replace(
+                    hold.scope, cameras=frozenset(names.get(name, name) for name in hold.scope.cameras)
+                ),
+            )
+            for hold in holds
+        ]
+
+    def read(self, path: str) -> Placed | Impossible | None:
+        """What a path says, its camera by its present name."""
+        placed = self.layout.read(path)
+        if isinstance(placed, Placed) and placed.camera in self._present:
+            return placed._replace(camera=self._present[placed.camera])
+        return placed
+
+    def _camera(self, name: str | None) -> Camera:
+        return self.location.cameras.get(name, _UNKNOWN_CAMERA) if name is not None else _UNKNOWN_CAMERA
 
     def sight(self, path: str, it: Found, timeline: Timeline | None) -> Sighting:
         """What a file says at a survey. ``timeline``: of its neighbours, where `needs_timeline`."""
-        placed = self.layout.read(path)
+        placed = self.read(path)
         if not isinstance(placed, Placed):
             return _unreadable(path, it, placed)
         start, end = span_of(placed, self._longest, self.readings, timeline) if self.footage else (None, None)
-        newest = timeline is not None and timeline.is_newest(placed)
+        newest = timeline is not None and timeline.is_newest(placed) and self.location.vault_of is None
         return self._sighting(path, it, placed, start, end, newest=newest)
 
     def sight_again(self, path: str, it: Found, end: datetime | None) -> Sighting:
         """What a surveyed file says now. Its ``end`` is the survey's: the neighbour that told it may be gone since."""
         if not self.needs_timeline:
             return self.sight(path, it, None)
-        placed = self.layout.read(path)
+        placed = self.read(path)
         if not isinstance(placed, Placed):
             return _unreadable(path, it, placed)
         start, _ = span_of(placed, self._longest, self.readings, None)
@@ -165,17 +201,21 @@ class Facts:
 
     def record(self, seen: Sighting) -> Record:
         """The record of a sighting."""
-        branch = self.location.camera_branches.get(seen.camera) if seen.camera is not None else None
+        camera = self._camera(seen.camera)
+        drift = timedelta(seconds=camera.drift)
         return Record(
             record_type=self._record_type,
             store=self.location.store,
             location=self.location.name,
             key=Personal(to_text(seen.path)),
             trigger=seen.trigger,
-            span=Span(start=seen.start, end=seen.end),
+            span=Span(
+                start=None if seen.start is None else seen.start - drift,
+                end=None if seen.end is None else seen.end + drift,
+            ),
             camera=seen.camera,
-            branch=branch,
-            fields=_fields(seen, branch) if self.has_conditions else _NOTHING,
+            branch=camera.branch,
+            fields=_fields(seen, camera.branch) if self.has_conditions else _NOTHING,
             undecidable=seen.undecidable,
         )
 
@@ -211,6 +251,8 @@ class Facts:
             return None, AHEAD_NAME
         if newest:
             return None, NEWEST
+        if self.footage and self._protection.covers(placed.camera, start, end):
+            return None, PROTECTED
         modified = _moment(it.touched if it.modified is None else it.modified)
         if self.footage and it.modified is not None and not _agree(modified, start, end):
             return None, CONTRADICTION
@@ -222,7 +264,7 @@ class Facts:
         if kind is not TriggerKind.NAME or placed.until is None:
             return None, None
         if self.footage:
-            return end, None
+            return (end if end is None else end + timedelta(seconds=self._camera(placed.camera).drift)), None
         named = self.readings.latest(placed.until if placed.end is None else max(placed.until, placed.end))
         return max(named, modified), None
 

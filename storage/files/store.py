@@ -13,16 +13,20 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
+from retention.coverage import Place
 from retention.decide import CANNOT_DECIDE, Criteria, Keep, KeepReason
 from retention.errors import ScheduleInvalid
 from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from retention.records import Record
 from storage.contract import Claim, Finding, Lines, Pace, Survey
-from storage.files import checks, gate, survey
+from storage.files import checks, gate, survey, vault
 from storage.files.batch import FileBatch, presence
 from storage.files.facts import UNRECOGNISED, Facts, NoRegister, Register, tree_location
+from storage.files.inventory import inventory
 from storage.files.lines import from_text, read_line, to_text
+from storage.files.recorder import NOTHING, Frigate
+from storage.files.survey import Look
 from storage.files.tree import open_root
 from storage.rows import survey as rows
 from storage.rows.batch import PACE, RowBatch
@@ -36,6 +40,8 @@ class FileStore:
 
     ``register``: gives what the registry of exports knows, asked at the same moments. Locations whose records are rows inside
     the files are left to `storage.rows`.
+    ``root_of``: the root folder of another file store, for the vault of a location. ``recorder``: the database file of the recorder
+    that writes here.
     """
 
     def __init__(
@@ -45,11 +51,15 @@ class FileStore:
         *,
         now: Callable[[], datetime],
         register: Callable[[], Register] = NoRegister,
+        root_of: Callable[[str], Path] | None = None,
+        recorder: Path | None = None,
     ) -> None:
         self._name = name
         self._root = root
         self._now = now
         self._register = register
+        self._root_of = root_of
+        self._recorder = recorder
 
     @property
     def name(self) -> str:
@@ -73,11 +83,15 @@ class FileStore:
             *checks.layout_findings(criteria, facts),
             *checks.root_findings(criteria, self._root),
             *checks.folder_findings(criteria, self._root, facts),
+            *checks.recorder_findings(criteria, self._recorder_of(criteria)),
         ]
 
     def pace_at(self, criteria: Criteria) -> Pace:
         """How fast one location may be worked on: rows in larger batches, since each writes a file anew."""
         return PACE if tree_location(criteria).rows is not None else self.pace
+
+    def inventory(self) -> Iterator[Place]:
+        return inventory(self._root)
 
     def survey(
         self,
@@ -88,7 +102,7 @@ class FileStore:
     ) -> Survey:
         if tree_location(criteria).rows is not None:
             return rows.survey(self._rows(criteria, holds), criteria, write, progress)
-        look = survey.Look(criteria, self._root, self._now(), holds, self._register())
+        look = self._look(criteria, holds)
         return survey.survey(look, criteria, write, progress)
 
     def _rows(self, criteria: Criteria, holds: Sequence[Hold]) -> rows.RowLook:
@@ -102,7 +116,7 @@ class FileStore:
             path = from_text(key)
         except ValueError:
             return None
-        return survey.Look(criteria, self._root, self._now(), (), self._register()).one(path)
+        return self._look(criteria, ()).one(path)
 
     def cannot_decide(
         self, criteria: Criteria, holds: Sequence[Hold], limit: int
@@ -113,7 +127,7 @@ class FileStore:
         if tree_location(criteria).rows is not None:
             yield from islice(rows.undecidable(self._rows(criteria, holds), CANNOT_DECIDE), limit)
             return
-        for judged in survey.Look(criteria, self._root, self._now(), holds, self._register()):
+        for judged in self._look(criteria, holds):
             if isinstance(judged, survey.Stranger):
                 told = (to_text(judged.path), KeepReason.UNDECIDABLE, UNRECOGNISED)
             elif isinstance(judged.decision, Keep) and judged.decision.primary in CANNOT_DECIDE:
@@ -132,13 +146,18 @@ class FileStore:
 
     @contextmanager
     def batch(self, criteria: Criteria) -> Iterator[FileBatch | RowBatch]:
-        made = FileBatch if tree_location(criteria).rows is None else RowBatch
-        batch = made(criteria, self._root, self._now(), self._register())
+        batch = self._open_batch(criteria)
         try:
             with gate.entered(batch.top):
                 yield batch
         finally:
             batch.close()
+
+    def _open_batch(self, criteria: Criteria) -> FileBatch | RowBatch:
+        now, register = self._now(), self._register()
+        if tree_location(criteria).rows is not None:
+            return RowBatch(criteria, self._root, now, register)
+        return FileBatch(criteria, self._root, now, recorder=self._recorder_of(criteria), register=register)
 
     def barrier(self, timeout: float) -> None:
         root = open_root(self._root)
@@ -148,7 +167,13 @@ class FileStore:
             os.close(root)
 
     def preserve(self, criteria: Criteria, holds: Sequence[Hold]) -> int:
-        return 0
+        """Copies what these holds keep into the location's vault, if it has one."""
+        copies = tree_location(criteria).in_vault(criteria.record_type.id)
+        if copies is None or self._root_of is None:
+            return 0
+        return vault.keep(
+            criteria, self._root, holds, vault=self._root_of(copies.store), below=copies.path, now=self._now()
+        )
 
     def fate(self, witness: str) -> Fate:
         """Files have no transactions: only a read-back can tell."""
@@ -160,6 +185,19 @@ class FileStore:
         return presence(
             self._root, tree_location(criteria).path, [read_line(line) for line in lines], sync=True
         )
+
+    def _look(self, criteria: Criteria, holds: Sequence[Hold]) -> Look:
+        recorder = self._recorder_of(criteria)
+        protection = NOTHING if recorder is None else recorder.protection()
+        return Look(
+            criteria, self._root, self._now(), holds, protection=protection, register=self._register()
+        )
+
+    def _recorder_of(self, criteria: Criteria) -> Frigate | None:
+        """The recorder that the location names. Without its database nobody knows what it protects: then asking it fails."""
+        if tree_location(criteria).recorder is None:
+            return None
+        return Frigate(self._recorder)
 
     def claim(self, criteria: Criteria) -> Claim:
         if tree_location(criteria).rows is not None:

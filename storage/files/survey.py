@@ -25,6 +25,7 @@ from storage.files.facts import SIDECAR, UNRECOGNISED, Facts, Register, Sighting
 from storage.files.folder import look, take_inventory
 from storage.files.footage import Timeline
 from storage.files.lines import Line, write_line
+from storage.files.recorder import NOTHING, Protection
 from storage.files.tree import Bar, Barred, Entry, Tree, Visit, join
 
 _FILES_AT_ONCE = 1000
@@ -57,11 +58,13 @@ class Look:
         root: Path,
         now: datetime,
         holds: Iterable[Hold],
+        *,
+        protection: Protection = NOTHING,
         register: Register | None = None,
     ) -> None:
         self._criteria = criteria
         self._root = root
-        self.facts = Facts(criteria, now, register)
+        self.facts = Facts(criteria, now, protection, register)
         self._holds = self.facts.holds(holds)
         self._by_folder = self.facts.location.unit == "folder"
         self.bars: Counter[Bar] = Counter()
@@ -113,7 +116,7 @@ class Look:
     def timeline(self, tree: Tree) -> Timeline:
         """The starts of all footage at the location, from the names alone. Links and special files do not count."""
         timeline = Timeline(self.facts.readings, self.facts.now)
-        read = self.facts.layout.read
+        read = self.facts.read
         kind = "d" if self._by_folder else "f"
         for visit in self._walk(tree):
             for entry in visit.entries:

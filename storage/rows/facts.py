@@ -34,7 +34,7 @@ class RowFacts:
     """Makes records of rows for one location at one moment, and decides on them under these holds."""
 
     def __init__(self, criteria: Criteria, now: datetime, register: Register, holds: Iterable[Hold]) -> None:
-        self.files = Facts(criteria, now, register)
+        self.files = Facts(criteria, now, register=register)
         self.location = self.files.location
         self._criteria = criteria
         self._register = register

@@ -55,7 +55,7 @@ class RowLook:
         self.facts = RowFacts(criteria, now, register, holds)
         self._criteria = criteria
         self._root = root
-        self.files = Look(criteria, root, now, (), register)
+        self.files = Look(criteria, root, now, (), register=register)
 
     def __iter__(self) -> Iterator[RowSeen | Closed | Stranger]:
         """Raises `StoreUnavailable` when the root or the location's folder is not there."""

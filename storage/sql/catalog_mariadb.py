@@ -23,7 +23,7 @@ _TABLE = sa.text("""
      WHERE table_schema = coalesce(:schema, DATABASE()) AND table_name = :name
 """)
 _COLUMNS = sa.text("""
-    SELECT column_name, data_type, column_type, is_nullable, extra, is_generated FROM information_schema.columns
+    SELECT column_name, data_type, column_type, is_nullable, extra, is_generated, collation_name FROM information_schema.columns
      WHERE table_schema = :schema AND table_name = :name ORDER BY ordinal_position
 """)
 _INDEXES = sa.text("""
@@ -62,19 +62,18 @@ def shape(connection: sa.Connection, table: str) -> Shape | None:
             single=row[1].lower() == "float",
             declared=row[2],
             generated=row[5] not in {None, "NEVER"},
+            equality=row[6] or "",
         )
         for row in connection.execute(_COLUMNS, where)
     }
     indexes = connection.execute(_INDEXES, where).all()
+    distinct = frozenset(column for column, unique in indexes if column in columns and unique)
     return Shape(
         name=name,
         schema=schema,
         columns=columns,
-        unique=frozenset(
-            column
-            for column, unique in indexes
-            if column in columns and unique and not columns[column].nullable
-        ),
+        distinct=distinct,
+        unique=frozenset(column for column in distinct if not columns[column].nullable),
         indexed=frozenset(column for column, _ in indexes),
         remarks=tuple(_remarks(table_type, engine)),
     )

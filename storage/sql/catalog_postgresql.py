@@ -25,7 +25,7 @@ _TABLE = sa.text("""
 """)
 _COLUMNS = sa.text("""
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), coalesce(b.typname, t.typname), coalesce(b.typtype, t.typtype)::text,
-           a.attnotnull, coalesce(l.collisdeterministic, true), a.attgenerated <> ''
+           a.attnotnull, coalesce(l.collisdeterministic, true), a.attgenerated <> '', a.attcollation
       FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
       LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
       LEFT JOIN pg_collation l ON l.oid = a.attcollation
@@ -76,6 +76,7 @@ def shape(connection: sa.Connection, table: str) -> Shape | None:
             nullable=not row[4],
             exact=(exact := row[5] and row[2] in {"text", "varchar"}),
             folds=not exact,
+            equality=f"{row[7]}" if exact else f"{row[7]} {row[2]}",
             single=row[2] == "float4",
             declared=row[1],
             generated=row[6],
@@ -83,13 +84,13 @@ def shape(connection: sa.Connection, table: str) -> Shape | None:
         for row in connection.execute(_COLUMNS, {"oid": oid})
     }
     indexes = connection.execute(_INDEXES, {"oid": oid}).all()
+    distinct = frozenset(column for column, unique, whole in indexes if unique and whole)
     return Shape(
         name=name,
         schema=schema,
         columns=columns,
-        unique=frozenset(
-            column for column, unique, whole in indexes if unique and whole and not columns[column].nullable
-        ),
+        distinct=distinct,
+        unique=frozenset(column for column in distinct if not columns[column].nullable),
         indexed=frozenset(column for column, _, whole in indexes if whole),
         remarks=tuple(_remarks(relkind, secured=secured, has_children=has_children, inherits=inherits)),
     )

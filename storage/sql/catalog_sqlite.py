@@ -32,12 +32,21 @@ def kind_of(declared: str) -> Kind:
     return Kind.LOOSE_TIME if "DATE" in words or "TIME" in words else Kind.LOOSE
 
 
-def key_kind(declared: str) -> Kind:
-    """The kind of a key of that declared type, by SQLite's rules of affinity."""
+def affinity(declared: str) -> str:
+    """What SQLite makes of values put into a column of that declared type (its five rules, in their order)."""
     words = declared.upper()
     if "INT" in words:
-        return Kind.INTEGER
-    return Kind.TEXT if any(part in words for part in ("CHAR", "CLOB", "TEXT")) else Kind.LOOSE
+        return "integer"
+    if any(part in words for part in ("CHAR", "CLOB", "TEXT")):
+        return "text"
+    if "BLOB" in words or not words:
+        return "blob"
+    return "real" if any(part in words for part in ("REAL", "FLOA", "DOUB")) else "numeric"
+
+
+def key_kind(declared: str) -> Kind:
+    """The kind of a key of that declared type."""
+    return {"integer": Kind.INTEGER, "text": Kind.TEXT}.get(affinity(declared), Kind.LOOSE)
 
 
 def shape(connection: sa.Connection, table: str) -> Shape | None:
@@ -62,18 +71,21 @@ def shape(connection: sa.Connection, table: str) -> Shape | None:
     primary = [row[0] for row in rows if row[3]]
     # A primary key may hold NULL here unless it is declared NOT NULL; such rows are undecidable and stay.
     unique = set(primary) if len(primary) == 1 else set()
-    indexed = set(primary[:1])
+    distinct, indexed = set(unique), set(primary[:1])
     for index, is_unique, partial in connection.execute(_INDEXES, {"name": name}).all():
         names = list(connection.execute(_INDEX, {"name": index}).scalars())
         if partial or names[0] is None:
             continue
         indexed.add(names[0])
-        if is_unique and len(names) == 1 and not columns[names[0]].nullable:
-            unique.add(names[0])
+        if is_unique and len(names) == 1:
+            distinct.add(names[0])
+            if not columns[names[0]].nullable:
+                unique.add(names[0])
     return Shape(
         name=name,
         schema=None,
         columns=columns,
+        distinct=frozenset(distinct),
         unique=frozenset(unique),
         indexed=frozenset(indexed),
         remarks=tuple(_remarks(what, sql or "")),

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import Grouping
 
 from retention.records import Value
-from storage.sql.kinds import Cut, Kind, Plain, Ref, Truth
+from storage.sql.kinds import NUMBERS, Cut, Kind, Plain, Ref, Truth
 
 UNKNOWN: Truth = sa.literal_column("NULL", sa.Boolean())
 Operator = Literal["<", "<=", "=", "<>", ">", ">="]
@@ -142,6 +142,16 @@ class Comparing:
         if ref.kind is Kind.INTEGER:
             return self.compare_whole(ref.at, operator, value)
         return self._if_finite(ref, apply(ref.at, operator, self.decimal(Decimal(value))))
+
+    def same(self, theirs: Ref, ours: Ref) -> Truth:
+        """Whether a row of another table refers to ours. Wide, since it only ever keeps: whatever the database itself takes for
+        equal, as its foreign keys do; where it has no say, the very same text."""
+        kinds = {theirs.kind, ours.kind}
+        if kinds <= NUMBERS or (len(kinds) == 1 and theirs.column.equality == ours.column.equality):
+            return theirs.at == ours.at
+        left, right = self.text(theirs), self.text(ours)
+        # An identifier may be written in capitals.
+        return sa.func.lower(left) == sa.func.lower(right) if Kind.UUID in kinds else left == right
 
     def compare_text(self, ref: Ref, operator: str, value: str) -> Truth:
         return apply(self.text(ref), operator, sa.literal(value, sa.Text()))

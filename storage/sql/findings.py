@@ -235,6 +235,11 @@ class Inspection:
                     f"dependent {dependent.table}.{dependent.column} has no foreign key to {dependent.parent}.{dependent.parent_column}",
                     "declare it as soft, if it is the right column",
                 )
+            if not _names_one(branch):
+                self._find(
+                    f"{dependent.parent}.{dependent.parent_column} is not unique: rows of {dependent.table} that hang on it may belong to another record as well, and would go with the first of them",
+                    "hang them on a column that is a primary key or unique",
+                )
             if dependent.column not in branch.shape.indexed:
                 self._find(
                     f"dependent {dependent.table}.{dependent.column} has no index: every batch reads the whole table",
@@ -312,6 +317,17 @@ class Inspection:
                     "see that they keep no copy and prevent nothing; copies can be declared as soft dependents",
                     fatal=False,
                 )
+
+
+def _names_one(branch: Branch) -> bool:
+    """Whether what hangs on the branch's parent hangs on one record alone.
+
+    A column by which the parent itself hangs on its own parent names the same record as that does.
+    """
+    wanted, parent = branch.dependent.parent_column, branch.parent
+    if wanted in branch.parent_shape.distinct:
+        return True
+    return parent is not None and wanted == parent.dependent.column and _names_one(parent)
 
 
 def _is(key: ForeignKey, column: str, parent_column: str) -> bool:

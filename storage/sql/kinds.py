@@ -39,6 +39,7 @@ class Kind(StrEnum):
 
 
 TEMPORAL = frozenset({Kind.DATE, Kind.WALL, Kind.INSTANT, Kind.LOOSE_TIME, Kind.LOOSE_DAY})
+NUMBERS = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT})
 NAMES_SOMEBODY = frozenset({Kind.INTEGER, Kind.TEXT, Kind.UUID, Kind.LOOSE})
 """Kinds that a subject or a branch may have: their text is the same in SQL and in Python."""
 
@@ -59,6 +60,9 @@ class Column:
     single: bool = False
     declared: str = ""
     generated: bool = False
+    equality: str = ""
+    """How the database tells two texts of this column apart (collation; type, where that folds): columns with the same word here
+    are compared in one way."""
     folds: bool = False
     """Text that its database changes on the way (case-insensitive or padded types of PostgreSQL): no key."""
 
@@ -102,7 +106,8 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """A table as it is, in its own schema (SQLite: none). ``unique``: columns that are unique alone and never NULL.
+    """A table as it is, in its own schema (SQLite: none). ``distinct``: columns that are unique alone; ``unique``: those of them
+    that are never NULL.
 
     ``indexed``: columns that lead an index. ``remarks``: what its kind of table means for destroying in it.
     """
@@ -110,6 +115,7 @@ class Shape:
     name: str
     schema: str | None
     columns: Mapping[str, Column]
+    distinct: frozenset[str]
     unique: frozenset[str]
     indexed: frozenset[str]
     remarks: tuple[Remark, ...] = ()

@@ -125,19 +125,12 @@ class Question:
         shape = self.related[name]
         other = shape.clause("related")
         theirs, ours = shape.ref(other, relation.column), self.column(relation.matches)
-        where = [self._same(theirs, ours)]
+        where = [self.values.same(theirs, ours)]
         if relation.where is not None:
             where.append(sa.not_(surely_not(compiled(relation.where, self.values, shape, other))))
         found: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(other).where(*where)
         # Tied to the row at hand wherever the expression ends up, never to the table as a whole.
         return sa.exists(found.correlate(self.table))
-
-    def _same(self, theirs: Ref, ours: Ref) -> Truth:
-        if theirs.kind is ours.kind and theirs.kind is not Kind.TEXT:
-            return theirs.at == ours.at
-        if theirs.column.exact and ours.column.exact and theirs.kind is ours.kind:
-            return theirs.at == ours.at
-        return self.values.text(theirs) == self.values.text(ours)
 
     @cached_property
     def _unclear(self) -> Truth:

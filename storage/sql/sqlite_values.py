@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from retention.records import Value
+from storage.sql.catalog_sqlite import affinity
 from storage.sql.comparing import FINITE, FIRST_YEAR, LAST_YEAR, UNKNOWN, Comparing, apply, provided
 from storage.sql.kinds import Cut, Kind, Plain, Ref, Truth
 
@@ -49,6 +50,13 @@ class SqliteComparing(Comparing):
 
     def text(self, ref: Ref) -> sa.ColumnElement[Any]:
         return sa.cast(ref.at, sa.Text()).collate("BINARY")
+
+    def same(self, theirs: Ref, ours: Ref) -> Truth:
+        # This way round: a foreign key goes by the collation and the affinity of the column that is referred to.
+        equal = ours.at == theirs.at
+        if affinity(theirs.column.declared) == affinity(ours.column.declared):
+            return equal
+        return sa.or_(equal, self.text(theirs) == self.text(ours))
 
     # Times in one form
 

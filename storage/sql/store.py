@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from retention.coverage import Place
 from retention.decide import Criteria, KeepReason
 from retention.errors import Refused, SettingsError
 from retention.holds import Hold
@@ -24,6 +25,7 @@ from storage.sql.claims import claim
 from storage.sql.engine import Engine
 from storage.sql.failures import CAUGHT, StoreRefused, telling
 from storage.sql.findings import Inspection
+from storage.sql.inventory import inventory
 from storage.sql.keys import from_person, read_lines, text_of
 from storage.sql.mariadb import Mariadb
 from storage.sql.plan import Plan
@@ -80,6 +82,11 @@ class SqlStore:
         """Look at the tables as they are now."""
         with telling(self._name, "looking at its tables"), self._engine.looking() as connection:
             return Inspection(self._engine, connection, criteria).findings
+
+    def inventory(self) -> Iterator[Place]:
+        with telling(self._name, "listing its tables"), self._engine.looking() as connection:
+            found = list(inventory(connection, self._engine.prefix))
+        yield from found
 
     def survey(
         self,

@@ -15,7 +15,7 @@ import pytest
 
 from retention.condition import Compare
 from retention.decide import Criteria
-from retention.schedule import TreeLocation, TriggerKind
+from retention.schedule import Camera, TreeLocation, TriggerKind
 from storage.contract import Store
 from storage.files.store import FileStore
 from tests.contract.harness import (
@@ -50,7 +50,7 @@ FOOTAGE = TreeLocation(
     subject="unknown",
     path="",
     template="{camera}/{Y}-{m}-{d}/{H}{M}{S}-{eH}{eM}{eS}_{event}.mp4",
-    camera_branches=CAMERAS,
+    cameras={name: Camera(branch=branch) for name, branch in CAMERAS.items()},
 )
 EVENTS = TreeLocation(
     name="events",
@@ -61,7 +61,7 @@ EVENTS = TreeLocation(
     path="events",
     template="{camera}/{Y}-{m}-{d}/{H}{M}{S}-{eH}{eM}{eS}_{event}",
     unit="folder",
-    camera_branches=CAMERAS,
+    cameras={name: Camera(branch=branch) for name, branch in CAMERAS.items()},
 )
 
 

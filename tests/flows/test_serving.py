@@ -32,6 +32,7 @@ def test_every_flow_is_served_and_the_nightly_ones_on_the_librarys_clock(library
         "settle/settle": [("*/30 * * * *", "America/Denver")],
         "remind/remind": [("0 7 * * 1", "America/Denver")],
         "scan/scan": [("0 5 * * 6", "America/Denver")],
+        "coverage/coverage": [("0 6 * * 1", "America/Denver")],
         "dispose/one-case": [],
     }
 
@@ -41,11 +42,12 @@ def test_flows_are_found_by_module_so_that_any_folder_may_be_current(library: Se
     assert entrypoints == {
         "flows.applying.apply_schedule", "flows.settling.settle", "flows.reminding.remind", "flows.disposing.dispose",
         "flows.scanning.scan_weekly",
+        "flows.coverage.coverage",
     }  # fmt: skip
 
 
 def test_no_deployment_carries_a_parameter(library: Settings) -> None:
-    assert [deployment.parameters for deployment in deployments(library, ZONE)] == [{}] * 5
+    assert [deployment.parameters for deployment in deployments(library, ZONE)] == [{}] * 6
 
 
 def test_a_line_that_is_no_cron_is_named_by_its_setting(library: Settings) -> None:

@@ -91,7 +91,7 @@ time-zone = "library"
 max-length = "PT60S"
 settle = 300
 subject = "unknown"
-camera-branches = { entrance = "main" }
+camera.entrance = { branch = "main", drift = "PT2M" }
 [[exempt]]
 store = "ils"
 what = "action.aged_loans"

@@ -17,6 +17,7 @@ from retention.problems import Problem, ScheduleProblems
 from retention.schedule import (
     ApprovalKind,
     Authority,
+    Camera,
     Cutoff,
     Dependent,
     Limits,
@@ -83,7 +84,7 @@ def test_a_sound_schedule_is_read_whole() -> None:
     assert isinstance(footage, TreeLocation)
     assert (footage.max_length, footage.settle, footage.unit) == (60.0, 300.0, "file")
     assert footage.zone == ZoneInfo("America/Denver")
-    assert footage.camera_branches == {"entrance": "main"}
+    assert footage.cameras == {"entrance": Camera(branch="main", drift=120.0)}
 
 
 def test_the_digest_is_of_the_content_and_not_of_its_layout() -> None:
@@ -178,9 +179,13 @@ WRONG = [
     ("max-length", "max-length = 'P1M'", "P015", "no fixed length", "PT60S"),
     ("settle", "settle = -1", "P015", "not negative", ""),
     ("subject = \"unknown", "subject = 'patron'", "P006", "'patron' is not known", "one of: none, unknown"),
-    ("camera-branches", "table = 'x'", "P022", "does not belong here", ""),
-    ("camera-branches", "consent = 'agreed'", "P022", "files have no columns", ""),
-    ("camera-branches", "camera-branches = { a = 1 }", "P005", "must be text", ""),
+    ("camera.entrance", "table = 'x'", "P022", "does not belong here", ""),
+    ("camera.entrance", "consent = 'agreed'", "P022", "files have no columns", ""),
+    ("camera.entrance", "camera.entrance = { branch = 1 }", "P005", "must be text", ""),
+    ("camera.entrance", "camera.entrance = { drift = 'P1M' }", "P015", "no fixed length", ""),
+    ("camera.entrance", "camera = { a = { also-called = ['b'] }, b = {} }", "P036", "'b' is the name of two cameras", ""),
+    ("camera.entrance", "vault = 'ils'", "P035", "'ils' cannot be the vault of a location in 'cams'", "footage"),
+    ("camera.entrance", "vault = 'cams'", "P035", "'cams' cannot be the vault of a location in 'cams'", "footage"),
     ("what", "what = 3", "P005", "must be text", ""),
     ("version", "version = 99999999999999999999", "P005", "must be text", ""),
 ]  # fmt: skip

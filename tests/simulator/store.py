@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from retention import dates
+from retention import coverage, dates
 from retention.decide import CANNOT_DECIDE, Criteria, Due, Keep, KeepReason, decide
 from retention.errors import StoreUnavailable, VerificationFailed
 from retention.holds import Hold
@@ -164,6 +164,11 @@ class SimulatorStore:
         if place_of(criteria) in self.target.known:
             return []
         return [Finding(location=criteria.location.name, message="the location does not exist", fatal=True)]
+
+    def inventory(self) -> Iterator[coverage.Place]:
+        reach(self.target)
+        for place in sorted(self.target.known):
+            yield coverage.Place(kind="table", names=(place[1],))
 
     def survey(
         self,

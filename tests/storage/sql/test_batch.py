@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from retention.condition import Compare
 from retention.errors import Refused, RetentionError, StoreUnavailable, UsageError
 from retention.outcomes import Fate, Presence
-from retention.schedule import Dependent, Disposition, Relation
+from retention.schedule import Dependent, Disposition, Relation, TriggerKind
 from storage.sql import SqlStore
 from storage.sql.removal import Remover
 from tests.storage.sql.conftest import Database
@@ -132,6 +132,56 @@ def test_a_blocking_row_withholds(database: Database) -> None:
     assert left(database) == only(5, 6, 7, 8)
 
 
+def test_a_blocking_row_counts_however_its_column_writes_the_number(database: Database) -> None:
+    kind = {"sqlite": "REAL", "postgresql": "numeric(10,2)", "mariadb": "decimal(10,2)"}[database.backend]
+    build(database)
+    database.run(f"CREATE TABLE fine (loan {kind})", "INSERT INTO fine VALUES (3), (5)")
+    fines = Relation(name="fine", table="fine", column="loan", matches="id", where=None)
+    destroy(database, criteria(at(dependents=WHOLE.dependents, relations=(fines,))), range(1, 9))
+    assert left(database) == only(3, 5)
+
+
+def test_a_blocking_row_counts_where_its_foreign_key_folds_case(database: Database) -> None:
+    """Its key refers to the patron as the database compares texts: a cascade would take the fine with the patron."""
+    key = {"sqlite": "TEXT COLLATE NOCASE", "postgresql": "citext", "mariadb": "VARCHAR(20)"}[
+        database.backend
+    ]
+    if database.backend == "postgresql":
+        database.run("CREATE EXTENSION citext")
+    database.run(
+        f"CREATE TABLE patron (id INTEGER PRIMARY KEY, card {key} NOT NULL UNIQUE, seen DATE)",
+        f"CREATE TABLE fine (card {key}, FOREIGN KEY (card) REFERENCES patron (card) ON DELETE CASCADE)",
+        "INSERT INTO patron VALUES (1, 'd7', '2020-01-01'), (2, 'd8', '2020-01-01')",
+        "INSERT INTO fine VALUES ('D7')",
+    )
+    fines = Relation(name="fine", table="fine", column="card", matches="card", where=None)
+    asked = criteria(
+        at(table="patron", trigger="seen", trigger_kind=TriggerKind.DATE, subject="none", relations=(fines,))
+    )
+    staged, _ = destroy(database, asked, [1, 2])
+    assert staged.chosen == (1,)
+    assert database.rows("SELECT card FROM fine") == [("D7",)]
+
+
+@pytest.mark.postgresql
+def test_a_blocking_row_counts_when_it_writes_an_identifier_in_capitals(
+    postgresql_database: Database,
+) -> None:
+    one = "a9d6c3f0-0000-4000-8000-0000000000ab"
+    postgresql_database.run(
+        "CREATE TABLE patron (id uuid PRIMARY KEY, seen date)",
+        f"INSERT INTO patron VALUES ('{one}', '2020-01-01')",
+        "CREATE TABLE fine (patron text)",
+        f"INSERT INTO fine VALUES ('{one.upper()}')",
+    )
+    fines = Relation(name="fine", table="fine", column="patron", matches="id", where=None)
+    asked = criteria(
+        at(table="patron", trigger="seen", trigger_kind=TriggerKind.DATE, subject="none", relations=(fines,))
+    )
+    with postgresql_database.store.batch(asked) as batch:
+        assert batch.stage([f'"{one}"'.encode()], ()).chosen == ()
+
+
 def test_anonymizing_clears_and_leaves_the_rest_alone(database: Database) -> None:
     build(database, old=[1, 2, 3, 4, 5], new=[6])
     what = at(clear=("patron",), replace=(("title", "removed"),), dependents=(SHADOW,))
@@ -149,7 +199,11 @@ def test_anonymizing_clears_and_leaves_the_rest_alone(database: Database) -> Non
 
 def test_what_hangs_on_a_cleared_column_goes_by_its_old_value(database: Database) -> None:
     build(database, old=[1, 2])
-    database.run("CREATE TABLE visit (who VARCHAR(9))", "INSERT INTO visit VALUES ('1'), ('2')")
+    database.run(
+        "CREATE UNIQUE INDEX one_each ON loan (patron)",
+        "CREATE TABLE visit (who VARCHAR(9))",
+        "INSERT INTO visit VALUES ('1'), ('2')",
+    )
     visits = Dependent(table="visit", column="who", parent="loan", parent_column="patron", soft=True)
     asked = criteria(at(clear=("patron",), dependents=(visits,)), Disposition.ANONYMIZE)
     _, seen = destroy(database, asked, [1])

@@ -123,6 +123,16 @@ def test_a_dependent_without_a_foreign_key_has_to_be_called_soft(database: Datab
     )
 
 
+def test_a_dependent_hangs_on_a_column_that_names_one_record(database: Database) -> None:
+    """By the patron's number the notices of a held loan would go with another loan of the same patron."""
+    build(database)
+    by_patron = Dependent(table="shadow", column="loan_id", parent="loan", parent_column="patron", soft=True)
+    assert "loan.patron is not unique" in found(database, True, dependents=(BILLS, PAYMENTS, by_patron))
+    database.run("DELETE FROM payment", "DELETE FROM bill", "DELETE FROM loan WHERE id > 2")
+    database.run("CREATE UNIQUE INDEX one_loan_each ON loan (patron)")
+    assert found(database, True, dependents=(BILLS, PAYMENTS, by_patron)) == ""
+
+
 def test_a_dependent_without_an_index_is_mentioned(database: Database) -> None:
     build(database)
     database.run("DROP INDEX shadow_loan" + (" ON shadow" if database.backend == "mariadb" else ""))

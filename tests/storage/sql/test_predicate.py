@@ -187,17 +187,32 @@ def relations_of(location: object) -> Iterator[Relation]:
 def related_by(library: Library, world: World, row: dict[str, Any], relation: Relation) -> bool:
     """Worked out from what was written, without the store."""
     sought = row[relation.matches]
+    taken_for_equal = equals(library, row, relation)
     if library.database.backend == "sqlite":
         # What the column made of it: SQLite changes values on their way in.
         [(sought,)] = library.database.rows(f"SELECT {relation.matches} FROM loan WHERE id = {row['id']}")
         if not isinstance(sought, str | int) and sought is not None:
             sought = object()
     for other in world.related:
-        if sought is None or other[relation.column] is None or str(other[relation.column]) != str(sought):
+        reference = other[relation.column]
+        if sought is None or reference is None:
+            continue
+        if str(reference) != str(sought) and reference not in taken_for_equal:
             continue
         if relation.where is None or evaluate(relation.where, other) is not False:
             return True
     return False
+
+
+def equals(library: Library, row: dict[str, Any], relation: Relation) -> set[Any]:
+    """References that the database itself takes for equal to the row's, where it compares the two columns at all."""
+    texts = {name.startswith("ref_text") or name == "note" for name in (relation.column, relation.matches)}
+    if library.database.backend != "sqlite" and len(texts) > 1:
+        return set()
+    found = library.database.rows(
+        f"SELECT {relation.column} FROM loan, related WHERE id = {row['id']} AND {relation.matches} = {relation.column}"
+    )
+    return {reference for (reference,) in found}
 
 
 def as_written(fields: Any, row: dict[str, Any]) -> None:

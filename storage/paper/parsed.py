@@ -1,0 +1,56 @@
+"""A certificate's envelope, read to be shown: its facts, and what a page needs besides. Checks no signature.
+
+Refuses what is no coherent certificate of destruction, since a page says in words what its facts must bear out, and an id that could
+not be the name of a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from re import fullmatch
+
+from retention import certificate as form
+from retention import envelope as envelopes
+from retention.document import read
+from retention.errors import VerificationFailed
+from retention.facts import Facts
+
+COMPUTED = ("summary", "exceptions", "sentences")
+"""Members of the predicate that follow from the others: computed again, not read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """An envelope read for showing. That it reads says nothing about its signatures."""
+
+    facts: Facts
+    digest: str
+    """SHA-256 (hex) of the signed statement."""
+    keyids: tuple[str, ...]
+
+
+def parse(envelope: bytes) -> Parsed:
+    """The facts of a certificate in its envelope. Raises `VerificationFailed` for anything else."""
+    signed = envelopes.read(envelope)
+    statement = signed.statement()
+    predicate = statement.get("predicate")
+    if statement.get("predicateType") != form.PREDICATE_TYPE or not isinstance(predicate, dict):
+        raise VerificationFailed("the statement is not a certificate of destruction of this version")
+    given = {name: value for name, value in predicate.items() if name not in COMPUTED}
+    facts = read(Facts, given, "predicate", [])
+    for check in (form.wording_problems, form.count_problems, form.approval_problems, form.date_problems):
+        for problem in check(facts):
+            raise VerificationFailed(problem)
+    if not fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", facts.identity.id):
+        raise VerificationFailed("the id of the certificate cannot be the name of a file")
+    return Parsed(
+        facts=facts,
+        digest=sha256(signed.payload).hexdigest(),
+        keyids=tuple(one.keyid for one in signed.signatures),
+    )
+
+
+def attachment(facts: Facts) -> str:
+    """The name under which the envelope is attached."""
+    return f"{facts.identity.id}.dsse.json"

@@ -1,0 +1,1 @@
+"""The certificate on paper: printed, signed, examined."""
