@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -38,7 +39,7 @@ class RowFacts:
         self.location = self.files.location
         self._criteria = criteria
         self._register = register
-        self._holds = tuple(holds)
+        self._holds = tuple(map(_loosened, holds))
         rows = self.location.rows
         if rows is None:
             raise ScheduleInvalid("the location has no rows", "say what makes a row: [….location.rows]")
@@ -105,13 +106,19 @@ class RowFacts:
         values = row.values
         subject = values[self._keys] if self._subject else None
         withdrawn = self._needs_withdrawn and subject is not None and self._register.withdrew(subject)
-        about = subject if subject in self._held else subject is None
+        about = (
+            subject
+            if subject is not None and self._held and _alike(subject) in self._held
+            else subject is None
+        )
         asked = (seen.path, values[self._rest :], about, withdrawn, self._odd(row, subject))
         known = self._known.get(asked)
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             record = self.record(seen, row)
+            if record.subject is not None:
+                record = replace(record, subject=Personal(_alike(record.subject.reveal())))
             known = self._known[asked] = decide(record, self._criteria, self._holds), record.trigger
         return known
 
@@ -145,6 +152,16 @@ class RowFacts:
         for name, value in self.rows.replace:
             new[name] = None if value is None else str(value)
         return Change(new)
+
+
+def _loosened(hold: Hold) -> Hold:
+    """A hold that keeps its people's rows, too, where zeros in front or the case were lost: spreadsheets and people do that."""
+    subjects = frozenset(Personal(_alike(subject.reveal())) for subject in hold.scope.subjects)
+    return replace(hold, scope=replace(hold.scope, subjects=subjects))
+
+
+def _alike(subject: str) -> str:
+    return subject.casefold().lstrip("0")
 
 
 def _types(criteria: Criteria) -> dict[str, type]:

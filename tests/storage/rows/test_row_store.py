@@ -69,6 +69,15 @@ def test_a_hold_on_a_person_keeps_their_rows_in_every_file(desk: Desk) -> None:
     assert desk.survey(hold_on(ADA))[0].kept[KeepReason.HELD] == 2
 
 
+def test_a_hold_keeps_the_row_of_a_number_that_lost_its_zeros_or_its_case(desk: Desk) -> None:
+    path = desk.put("savannah-2026-06-01.csv", HEAD + b"12345,Ada,0\nab7,Bela,0\n")
+    desk.location = replace(LOCATION, consent=None)
+    _, lines = desk.survey()
+    assert len(lines) == 2
+    assert desk.destroy(hold_on("0012345", "AB7"), lines=lines) == []
+    assert path.read_text().count("\n") == 3
+
+
 def test_a_number_that_a_spreadsheet_rounded_is_nobodys_for_certain_so_its_row_stays(desk: Desk) -> None:
     desk.put("savannah-2026-06-01.csv", HEAD + b"2.1234E+13,Ada,0\n")
     desk.location = replace(LOCATION, consent=None)
