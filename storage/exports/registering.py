@@ -98,6 +98,7 @@ def sight(
     """
     result = Sighted(location=location.name)
     known = exports.at_place()
+    earlier = {(one.store, one.path.reveal(), one.digest): one for one in exports.list()}
     seen: set[tuple[str, str]] = set()
     fresh: list[Export] = []
     with Tree(root, location.path) as tree:
@@ -127,6 +128,11 @@ def sight(
                     continue
                 if isinstance(export, Export):
                     due = export.due_on or due_day(record_type, export.produced_at, schedule, location)
+                    back = earlier.get((*place, export.digest))
+                    reused = location.export is not None and location.export.reused
+                    if back is not None and not reused:  # a backup was restored: it makes nothing younger
+                        export = replace(export, produced_at=back.produced_at, basis=back.basis)
+                        due = back.due_on or due
                     fresh.append(replace(export, due_on=due))
                 elif export:
                     result.changed.append(known[place].id)

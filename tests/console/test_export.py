@@ -145,6 +145,19 @@ def test_a_folder_rule_registers_each_file_once_and_a_saved_one_keeps_its_age(sh
     )
 
 
+def test_an_export_that_comes_back_from_a_backup_is_as_old_as_it_was(shelf: Library) -> None:
+    path = put(shelf, "patrons.csv", rows(PATRON))
+    shelf.done("export", "sight")
+    path.unlink()
+    shelf.now = NOW + timedelta(days=20)
+    shelf.done("export", "sight")
+    put(shelf, "patrons.csv", rows(PATRON), days=-20)
+    shelf.done("export", "sight")
+    before, after = shelf.done("export", "list", "--all", "--json").json["exports"]
+    assert (before["produced_at"], before["due_on"]) == (after["produced_at"], after["due_on"])
+    assert before["id"] != after["id"]
+
+
 def test_where_names_are_used_again_another_content_is_another_export(shelf: Library) -> None:
     shelf.amend("attestation = true", "names-reused = true")
     put(shelf, "patrons.csv", rows(PATRON))
