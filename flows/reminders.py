@@ -18,12 +18,14 @@ NOTE = "reminder"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminders:
     """Ids of holds (``review``: its review day has come; ``confirm``: provisional beyond its time; ``complete``: a store did
-    not answer when it was placed) and of cases that wait for a person's decision (``approve``)."""
+    not answer when it was placed), of cases that wait for a person's decision (``approve``), and of exports whose recipient has not
+    confirmed destruction (``attest``)."""
 
     review: tuple[str, ...] = ()
     confirm: tuple[str, ...] = ()
     complete: tuple[str, ...] = ()
     approve: tuple[str, ...] = ()
+    attest: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -46,6 +48,7 @@ def reminders(site: Site) -> Reminders:
         ),
         complete=tuple(hold.id for hold in holds if hold.state is HoldState.PLACING),
         approve=_waiting_cases(site),
+        attest=tuple(export.id for export in site.ledger.exports.list() if export.awaits_attestation),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ _WORDS = {
     ),
     "complete": ("Holds that not every store has confirmed yet", "retention hold place --resume"),
     "approve": ("Cases that wait for a decision", "retention case show"),
+    "attest": ("Exports whose recipient has not confirmed destruction", "retention export attest"),
 }
 
 

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Protocol
 
 from flows import shredding
+from flows.exports import sight_exports
 from flows.shredding import Shredded
 from flows.wiring import Site, frozen
 from retention.errors import (
@@ -144,6 +145,7 @@ def begin(
     site: Site, record_type: RecordType, day: date, watcher: Watcher
 ) -> tuple[Plan | None, Case | None]:
     """Step 1 for a record type: its open case, if there is one; otherwise a fresh plan, and a new case if anything is due."""
+    sight_exports(site, [record_type])
     open_cases = site.ledger.cases.list(state=CaseState.STARTED, record_type=record_type.id)
     if open_cases:
         return None, open_cases[-1]

@@ -52,6 +52,7 @@ def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
     from flows.coverage import coverage  # noqa: PLC0415
     from flows.disposing import dispose  # noqa: PLC0415
     from flows.reminding import remind  # noqa: PLC0415
+    from flows.scanning import scan_weekly  # noqa: PLC0415
     from flows.sealing import seal  # noqa: PLC0415
     from flows.settling import settle  # noqa: PLC0415
 
@@ -72,6 +73,7 @@ def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:
         deployed(seal, "seal", cron("RETENTION_SEAL", settings.seal)),
         deployed(settle, "settle", cron("RETENTION_SETTLE", SETTLE)),
         deployed(remind, "remind", cron("RETENTION_REMIND", settings.remind)),
+        deployed(scan_weekly, "scan", cron("RETENTION_SCAN", settings.scan)),
         deployed(coverage, "coverage", cron("RETENTION_COVERAGE", settings.coverage)),
         deployed(dispose, "one-case"),
     ]

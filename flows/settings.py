@@ -72,6 +72,14 @@ class Settings(BaseSettings):
     """Cron of the nightly run, in the library's time zone."""
     remind: str = "0 8 * * 1-5"
     """Cron of the reminders."""
+    scan: str = "30 4 * * 0"
+    """Cron of the scan for personal data that nobody answers for."""
+    scan_paths: str = ""
+    """Folders to scan, joined by ``:``; by default the roots of all file stores."""
+    barcodes: str = "2:14"
+    """The library's own patron barcodes: ``prefix:length``, joined by commas; ``:none`` behind it without a check digit."""
+    region: str = Field(default="US", pattern="^[A-Z]{2}$")
+    """Where telephone numbers without a country code are from."""
     coverage: str = "0 6 * * 1"
     """Cron of the look for what no rule speaks about."""
     tsa_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")

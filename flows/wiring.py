@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.settings import Settings, StoreSettings
+from retention.decide import Criteria
 from retention.errors import (
     KeyStoreUnavailable,
     LedgerUnavailable,
@@ -24,9 +25,10 @@ from retention.loader import load
 from retention.schedule import Disposition, Schedule, StoreDeclaration, StoreKind, TreeLocation
 from retention.signing import SigningKey, generate, load_private
 from storage.certifying import Certifier
-from storage.contract import Pace, Store
+from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
 from storage.files import vault
+from storage.files.facts import NoRegister, Register
 from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
 from storage.keys.keystore import KeyStore
@@ -36,6 +38,7 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
 from storage.paper import document_key
 from storage.paper.document_key import DocumentKey
+from storage.scanning.known import Known
 from storage.sealed.remembering import remembered
 from storage.sealed.store import SealedStore
 from storage.spool import Spool, create_private
@@ -114,7 +117,10 @@ class Site:
     @cached_property
     def stores(self) -> StoreMap:
         declared = {store.name: store for store in self.schedule.stores}
-        return StoreMap(declared, self.settings, self.now, self._sealing if self.seals else None)
+        return StoreMap(
+            declared, self.settings, self.now, self._sealing if self.seals else None,
+            lambda: LaterRegister(self.ledger.exports.snapshot),
+        )  # fmt: skip
 
     def _sealing(self, store: Store) -> Store:
         """A store with its sealed side."""
@@ -122,6 +128,11 @@ class Site:
             store, self.keys, worker=self.key_worker, remover=store if isinstance(store, FileStore) else None,
             remembered=lambda: remembered(self.ledger), now=self.now,
         )  # fmt: skip
+
+    @cached_property
+    def known(self) -> Known:
+        """Marks of people whose records were destroyed, for the residual sweep."""
+        return Known(self.settings.state_dir / "known")
 
     @cached_property
     def spool(self) -> Spool:
@@ -255,13 +266,32 @@ def key_site(settings: Settings) -> KeySite:
     )
 
 
+class LaterRegister:
+    """The registry of exports at the moment when it is first asked: most locations never ask."""
+
+    def __init__(self, snapshot: Callable[[], Register]) -> None:
+        self._snapshot = snapshot
+
+    @cached_property
+    def _now(self) -> Register:
+        return self._snapshot()
+
+    def produced(self, store: str, path: str) -> datetime | None:
+        return self._now.produced(store, path)
+
+    def withdrew(self, subject: str) -> bool:
+        return self._now.withdrew(subject)
+
+
 class StoreMap(Mapping[str, Store]):
     """The stores that settings give an address, each opened when first asked for."""
 
     def __init__(
         self, declared: Mapping[str, StoreDeclaration], settings: Settings, now: Callable[[], datetime],
         sealing: Callable[[Store], Store] | None = None,
+        register: Callable[[], Register] = NoRegister,
     ) -> None:  # fmt: skip
+        self._register = register
         self._declared = declared
         self._settings = settings
         self._now = now
@@ -283,27 +313,33 @@ class StoreMap(Mapping[str, Store]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def pace(self, store: Store) -> Pace:
-        """How fast a store is worked on: its own pace, changed by the site's settings."""
+    def pace(self, store: Store, criteria: Criteria) -> Pace:
+        """How fast a location is worked on: as its store says, changed by the site's settings."""
         key = self._key(store.name)
         own = self._settings.stores[key] if key is not None else StoreSettings()
-        most = own.batch or store.pace.most
+        usual = pace_of(store, criteria)
+        most = own.batch or usual.most
         return replace(
-            store.pace,
-            workers=own.workers or store.pace.workers,
-            first=min(store.pace.first, most),
+            usual,
+            workers=own.workers or usual.workers,
+            first=min(usual.first, most),
             most=most,
             rest=own.rest,
         )
 
+    def root(self, name: str) -> Path | None:
+        """The root folder of a store; ``None`` for one without."""
+        key = self._key(name)
+        return None if key is None else self._settings.stores[key].root
+
     def root_of(self, name: str) -> Path:
         """The root folder of a store of files or footage. Raises `SettingsError`."""
-        key = self._key(name)
-        root = None if key is None else self._settings.stores[key].root
+        root = self.root(name)
         if root is None:
+            key = self._key(name) or name
             raise SettingsError(
                 f"store {name} is a folder and needs its root",
-                f"set RETENTION_STORES__{(key or name).upper().replace('-', '_')}__ROOT",
+                f"set RETENTION_STORES__{key.upper().replace('-', '_')}__ROOT",
             )
         return root
 
@@ -338,6 +374,7 @@ class StoreMap(Mapping[str, Store]):
             now=self._now,
             root_of=self.root_of,
             recorder=self._settings.stores[key].recorder,
+            register=self._register,
         )
 
 

@@ -17,7 +17,16 @@ from retention.positions import Path
 from retention.problems import quote
 from retention.reading import Report
 from retention.records import Value
-from retention.schedule import Cutoff, Disposition, Period, RecordType, Rule, TableLocation, TreeLocation
+from retention.schedule import (
+    Cutoff,
+    Disposition,
+    Period,
+    RecordType,
+    Rows,
+    Rule,
+    TableLocation,
+    TreeLocation,
+)
 
 
 def check_record_type(record_type: RecordType, path: Path, report: Report) -> None:
@@ -159,6 +168,9 @@ def _rules_out(one: Condition, other: Condition) -> bool:
 
 
 def _tree(location: TreeLocation, record_type: RecordType, path: Path, report: Report) -> None:
+    if location.rows is not None:
+        _rows_inside(location, location.rows, record_type, (*path, "rows"), report)
+        return
     if record_type.disposition is Disposition.ANONYMIZE:
         report.add(path, "P028", "files cannot be anonymized", 'use disposition = "purge" for file stores')
     if record_type.cutoff is Cutoff.EVENT:
@@ -175,6 +187,24 @@ def _tree(location: TreeLocation, record_type: RecordType, path: Path, report: R
                 "files have no columns to ask",
                 "declare it on a table, or narrow by location",
             )
+
+
+def _rows_inside(
+    location: TreeLocation, rows: Rows, record_type: RecordType, path: Path, report: Report
+) -> None:
+    for key, given in (("recorder", location.recorder), ("vault", location.vault)):
+        if given:
+            report.add((*path[:-1], key), "P022", "it is for files that go whole", "remove it")
+    if rows.trigger and rows.trigger in {*rows.key, location.subject}:
+        message = "the trigger is part of the key or the subject"
+        report.add((*path, "trigger-column"), "P022", message, "name the column with its date")
+    if record_type.cutoff is Cutoff.EVENT and not rows.trigger:
+        message = "a file's name or time is no closing event"
+        report.add(path, "P027", message, "name the column with the event: trigger-column")
+    deciding: dict[str, str] = dict.fromkeys(rows.key, "the key")
+    if rows.trigger:
+        deciding[rows.trigger] = "the trigger"
+    _changed(rows, deciding, location, record_type, path=path, report=report)
 
 
 def _table(location: TableLocation, record_type: RecordType, path: Path, report: Report) -> None:
@@ -203,15 +233,21 @@ def _table(location: TableLocation, record_type: RecordType, path: Path, report:
 
 def _changes(location: TableLocation, record_type: RecordType, path: Path, report: Report) -> None:
     """What anonymizing may change: never the key, the trigger, or a column that decides about the record."""
-    replaced = [name for name, _ in location.replace]
-    changed = [*location.clear, *replaced]
     if location.sealed and record_type.disposition is not Disposition.CRYPTO_SHRED:
         message = f"sealed columns die with their key, and {record_type.disposition} destroys none"
         report.add((*path, "sealed"), "P035", message, 'use disposition = "crypto-shred", or remove it')
+    deciding: dict[str, str] = {location.key: "the key", location.trigger: "the trigger"}
+    _changed(location, deciding, location, record_type, path=path, report=report)
+
+
+def _changed(
+    changes: TableLocation | Rows, deciding: dict[str, str], location: TableLocation | TreeLocation, record_type: RecordType,
+    *, path: Path, report: Report,
+) -> None:  # fmt: skip
+    replaced = [name for name, _ in changes.replace]
+    changed = [*changes.clear, *replaced]
     if record_type.disposition is not Disposition.ANONYMIZE:
-        for key in [
-            key for key, given in (("clear", location.clear), ("replace", location.replace)) if given
-        ]:
+        for key in [key for key, given in (("clear", changes.clear), ("replace", changes.replace)) if given]:
             message = f"{key} is for anonymizing; {record_type.disposition} changes no column"
             report.add((*path, key), "P028", message, "remove it")
         return
@@ -222,13 +258,12 @@ def _changes(location: TableLocation, record_type: RecordType, path: Path, repor
             "anonymize without clear or replace does nothing",
             "name the columns that identify a person",
         )
-    deciding: dict[str, str] = {location.key: "the key", location.trigger: "the trigger"}
     for condition, word in ((location.consent, "the consent"), (location.blocked, "a blocking condition")):
         deciding |= dict.fromkeys(columns(condition), f"part of {word}") if condition else {}
     for rule in record_type.rules:
         deciding |= dict.fromkeys(columns(rule.when), "part of a rule's condition") if rule.when else {}
     for name in dict.fromkeys(changed):
-        key = "clear" if name in location.clear else "replace"
+        key = "clear" if name in changes.clear else "replace"
         if name in deciding:
             message = f"anonymizing would change {quote(name)}, {deciding[name]}"
             report.add((*path, key), "P029", message, "leave it: later decisions and evidence rest on it")
@@ -297,6 +332,31 @@ def check_between(record_types: Sequence[tuple[RecordType, Path]], report: Repor
         if owners.get(place, owner) != owner:
             message = f"rows of {quote(place[1])} would go as dependents here, but {owners[place]} has rules for them"
             report.add(path, "P023", message, "block on it with blocked-by instead: its rows must go first")
+
+    _check_rows_apart(record_types, report)
+
+
+def _check_rows_apart(record_types: Sequence[tuple[RecordType, Path]], report: Report) -> None:
+    """Rows under one record type, and files in the same folder under another: a hold on the files would not keep their rows."""
+    trees = [
+        (location, record_type, (*path, "location", index))
+        for record_type, path in record_types
+        for index, location in enumerate(record_type.locations)
+        if isinstance(location, TreeLocation)
+    ]
+    for rows, owner, path in trees:
+        if rows.rows is None:
+            continue
+        for other, another, _ in trees:
+            if another.id != owner.id and other.store == rows.store and _nested(rows.path, other.path):
+                message = f"record type {quote(another.id)} has files in the same folder: a hold on them would not keep their rows"
+                report.add(path, "P023", message, "give the two folders of their own, or one record type")
+
+
+def _nested(one: str, other: str) -> bool:
+    """Whether one folder is the other, or lies in it."""
+    first, second = f"{one}/".removeprefix("/"), f"{other}/".removeprefix("/")
+    return first.startswith(second) or second.startswith(first)
 
 
 def _own(location: TableLocation | TreeLocation) -> tuple[str, ...]:

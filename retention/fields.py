@@ -125,6 +125,31 @@ def columns(value: object) -> tuple[str, ...]:
     return tuple(map(column, texts(value)))
 
 
+def encoding(value: object) -> str:
+    """An encoding in which a line end and a comma are the bytes that ASCII has for them."""
+    word = text(value)
+    try:
+        plain = '\r\n",;\t|'.encode(word) == b'\r\n",;\t|'
+    except LookupError:
+        raise Wrong("P006", f"{quote(word)} is not an encoding", 'for example "utf-8" or "cp1252"') from None
+    if not plain:
+        raise Wrong("P006", f"{quote(word)} cannot be read row by row", 'for example "utf-8" or "cp1252"')
+    return word
+
+
+def date_format(value: object) -> str:
+    """How text means a date: ``strptime`` with a year, a month and a day."""
+    word = text(value)
+    day = date(2001, 2, 3)
+    try:
+        whole = datetime.strptime(day.strftime(word), word).date() == day  # noqa: DTZ007  # a day, no moment
+    except ValueError:
+        whole = False
+    if not whole:
+        raise Wrong("P006", f"{quote(word)} does not name a whole date", 'for example "%m/%d/%Y"')
+    return word
+
+
 def table_name(value: object) -> str:
     """``table`` or ``schema.table``, plain names."""
     word = text(value)

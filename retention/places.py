@@ -17,9 +17,11 @@ from retention.reading import Table
 from retention.schedule import (
     Camera,
     Dependent,
+    ExportRule,
     Library,
     Location,
     Relation,
+    Rows,
     StoreKind,
     TableLocation,
     TreeLocation,
@@ -30,7 +32,7 @@ BROKEN: Condition = Or(())
 """Stands for a condition with a problem: never true, never false."""
 
 TABLE_KINDS = (TriggerKind.TIMESTAMP, TriggerKind.DATE)
-TREE_KINDS = (TriggerKind.NAME, TriggerKind.MODIFIED, TriggerKind.CHANGED)
+TREE_KINDS = (TriggerKind.NAME, TriggerKind.MODIFIED, TriggerKind.CHANGED, TriggerKind.REGISTERED)
 
 _FOR_TABLES = dict.fromkeys(
     (
@@ -49,7 +51,7 @@ _FOR_TABLES = dict.fromkeys(
     "it is for locations in a store of kind database",
 )
 _FOR_TREES = dict.fromkeys(
-    ("path", "template", "unit", "max-length", "settle", "camera", "recorder", "vault"),
+    ("path", "template", "unit", "max-length", "settle", "camera", "recorder", "vault", "rows", "export"),
     "it is for locations in a store of kind files or footage",
 )
 
@@ -65,18 +67,20 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
     trigger_kind = table.required(
         "trigger-kind", fields.choice(TriggerKind), TriggerKind.NAME if is_tree else TriggerKind.DATE
     )
-    if trigger_kind not in (TREE_KINDS if is_tree else TABLE_KINDS):
-        here = TREE_KINDS if is_tree else TABLE_KINDS
+    rows = _rows(table) if is_tree and kind is not StoreKind.FOOTAGE else None
+    here = TABLE_KINDS if not is_tree or (rows is not None and rows.trigger) else TREE_KINDS
+    if trigger_kind not in here:
         hint = f"one of: {', '.join(here)}"
         table.problem(
             "P022",
-            f"{trigger_kind} gives no trigger for {'files' if is_tree else 'a table'}",
+            f"{trigger_kind} gives no trigger for {'files' if here is TREE_KINDS else 'a table'}",
             hint,
             "trigger-kind",
         )
     zone = table.required("time-zone", _zone_or_library(library), library.zone)
+    has_columns = rows is not None or not is_tree
     subject = table.required(
-        "subject", fields.one_of("none", "unknown") if is_tree else fields.column, "unknown"
+        "subject", fields.column if has_columns else fields.one_of("none", "unknown"), "unknown"
     )
     consent = table.optional("consent", fields.condition, BROKEN)
     blocked = table.optional("blocked", fields.condition, BROKEN)
@@ -101,6 +105,8 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
             unit=table.optional("unit", fields.one_of("file", "folder"), "file") or "file",
             max_length=length or 0.0,
             settle=table.optional("settle", fields.seconds, 0.0) or 0.0,
+            rows=rows,
+            export=_export(table),
             cameras=_cameras(table),
             recorder=table.optional("recorder", fields.one_of("frigate"), ""),
             vault=_vault(table, store, stores),
@@ -112,7 +118,7 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
         return tree
     own = table.required("table", fields.table_name, "")
     key = table.required("key", fields.column, "")
-    rows = TableLocation(
+    in_table = TableLocation(
         name=name,
         store=store,
         zone=zone,
@@ -133,7 +139,47 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
         sealed=table.optional("sealed", fields.columns, ()) or (),
     )
     table.close(_FOR_TREES)
+    return in_table
+
+
+def _rows(table: Table) -> Rows | None:
+    """What makes the rows of the files records, where the location says so."""
+    inner = table.table("rows")
+    if inner is None:
+        return None
+    rows = Rows(
+        key=inner.required("key", fields.columns, ()),
+        trigger=inner.optional("trigger-column", fields.column, ""),
+        date_format=inner.optional("date-format", fields.date_format, "") or "",
+        encoding=inner.optional("encoding", fields.encoding, "utf-8") or "utf-8",
+        clear=inner.optional("clear", fields.columns, ()) or (),
+        replace=tuple((inner.optional("replace", fields.by_column, fields.NO_VALUES) or {}).items()),
+    )
+    inner.close()
     return rows
+
+
+def _export(table: Table) -> ExportRule | None:
+    """What the files are exports for. A purpose without a ground or a consent is no ground."""
+    inner = table.table("export")
+    if inner is None:
+        return None
+    rule = ExportRule(
+        purpose=inner.required("purpose", fields.text, ""),
+        recipient=inner.required("recipient", fields.text, ""),
+        ground=inner.optional("ground", fields.text, "") or "",
+        consent=inner.optional("consent", fields.text, "") or "",
+        attestation=inner.optional("attestation", fields.boolean, False) or False,
+        reused=inner.optional("names-reused", fields.boolean, False) or False,
+    )
+    if bool(rule.ground) == bool(rule.consent):
+        inner.problem(
+            "P037",
+            "an export rests on a ground or on consent: name one of the two",
+            'ground = "ORS 357.400" or consent = "opted in to the newsletter"',
+        )
+    inner.close()
+    return rule
 
 
 def _cameras(table: Table) -> dict[str, Camera]:
@@ -163,7 +209,7 @@ def _vault(table: Table, own: str, stores: Mapping[str, StoreKind]) -> str | Non
     if vault == own or stores.get(vault) not in (StoreKind.FILES, StoreKind.FOOTAGE):
         hint = "declare a store of kind footage for the vault, on a disk that no recorder writes to"
         table.problem(
-            "P037", f"{quote(vault)} cannot be the vault of a location in {quote(own)}", hint, "vault"
+            "P038", f"{quote(vault)} cannot be the vault of a location in {quote(own)}", hint, "vault"
         )
     return vault
 

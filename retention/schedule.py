@@ -56,6 +56,8 @@ class TriggerKind(StrEnum):
     """Modification time of the file."""
     CHANGED = "changed"
     """The later of modification and inode change time: cannot be set back by a copy that keeps old times."""
+    REGISTERED = "registered"
+    """When the registry of exports says that the file was produced. Saving or copying the file changes nothing about it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -167,6 +169,41 @@ class TableLocation(Location):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What makes the rows inside the files of a location records of their own. Columns are named as `retention.columns` reads them.
+
+    ``key``: columns that tell a row from the others. ``trigger``: column with the row's own date; ``None``: rows are as old as
+    their file. ``date_format``: of text in that column, as ``strptime`` writes it (``""``: ISO 8601). ``encoding``: of CSV text.
+    """
+
+    key: tuple[str, ...]
+    trigger: str | None = None
+    date_format: str = ""
+    encoding: str = "utf-8"
+    clear: tuple[str, ...] = ()
+    """Anonymize: columns that are emptied."""
+    replace: tuple[tuple[str, Value], ...] = ()
+    """Anonymize: columns that are set to a fixed value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRule:
+    """What the files of a location are exports for: entered in the registry for each of them when it is first seen.
+
+    ``ground``: the law or contract they rest on, or ``""``; ``consent``: the opt-in category that each person in them chose, or
+    ``""``. One of the two is given. ``attestation``: the recipient has to confirm that its copy is destroyed.
+    """
+
+    purpose: str
+    recipient: str
+    ground: str = ""
+    consent: str = ""
+    attestation: bool = False
+    reused: bool = False
+    """A producer writes the next export under the same name: another content is another export."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
     """A camera of a location. ``drift``: seconds its clock may be off, either way: so much wider is what a hold on it keeps."""
 
@@ -191,6 +228,9 @@ class TreeLocation(Location):
     unit: str = "file"
     max_length: float = 0.0
     settle: float = 0.0
+    rows: Rows | None = None
+    """The records are the rows inside the files, not the files. ``subject`` then names a column."""
+    export: ExportRule | None = None
     cameras: Mapping[str, Camera] = field(default_factory=dict)
     """The register of cameras, by the name that the layout's ``{camera}`` has now."""
     recorder: str | None = None

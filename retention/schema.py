@@ -235,6 +235,8 @@ def _location() -> Json:
             "unit": {"enum": ["file", "folder"]},
             "max-length": _ref("seconds"),
             "settle": _ref("seconds"),
+            "rows": _rows(),
+            "export": _export(),
             "camera": {"type": "object", "additionalProperties": _camera()},
             "recorder": {
                 "enum": ["frigate"],
@@ -243,6 +245,39 @@ def _location() -> Json:
             "vault": _said("store into which held files are copied out"),
         },
         required=("name", "store", "trigger-kind", "time-zone", "subject"),
+    )
+
+
+def _rows() -> Json:
+    names: Json = {"type": "array", "items": _COLUMN, "minItems": 1}
+    return _object(
+        {
+            "key": names,
+            "trigger-column": _COLUMN,
+            "date-format": _TEXT,
+            "encoding": _TEXT,
+            "clear": names,
+            "replace": {"type": "object", "propertyNames": _COLUMN, "additionalProperties": _SCALAR},
+        },
+        required=("key",),
+    )
+
+
+def _export() -> Json:
+    return _object(
+        {
+            "purpose": _TEXT,
+            "recipient": _said("who gets the files"),
+            "ground": _said("law or contract; or consent"),
+            "consent": _said("the opt-in category that the people in it chose; or ground"),
+            "attestation": _said(
+                "whether the recipient has to confirm destruction on its side", {"type": "boolean"}
+            ),
+            "names-reused": _said(
+                "whether the next export is written under the same name", {"type": "boolean"}
+            ),
+        },
+        required=("purpose", "recipient"),
     )
 
 

@@ -37,6 +37,9 @@ def check(record_type: RecordType, path: Path, report: Report) -> None:
 def _tree(location: TreeLocation, path: Path, report: Report) -> None:
     if location.unit != "file":
         report.add((*path, "unit"), "P035", "only single files are sealed", 'use unit = "file"')
+    if location.rows is not None:
+        message = "what is sealed goes whole: nobody can ask it for a row"
+        report.add((*path, "rows"), "P035", message, "remove it, or purge these rows instead")
     if location.vault:
         message = "what is sealed needs no vault: a hold keeps its key, and the sealed file with it"
         report.add((*path, "vault"), "P035", message, "remove it")

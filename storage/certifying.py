@@ -25,6 +25,7 @@ from retention.decide import Criteria
 from retention.envelope import read as read_envelope
 from retention.envelope import sign
 from retention.errors import Unavailable, VerificationFailed
+from retention.exports import third_parties
 from retention.outcomes import OPEN, OUTCOMES, Outcome
 from retention.schedule import Period, RecordType, Schedule, TreeLocation
 from retention.signing import Signer
@@ -189,7 +190,7 @@ class Certifier:
                 ),
             ),
             statement=facts.Statement(holds_checked_at=_known(seen.checked), hold_epoch=seen.epoch),
-            residual=facts.Residual(windows=windows),
+            residual=facts.Residual(windows=windows, third_parties=self._third_parties(case, record_type)),
             evidence=facts.Evidence(root=root, leaves=case.items),
         )  # fmt: skip
         closing = {"counts": {outcome.value: _total(seen, outcome) for outcome in Outcome}, "certificate": id}
@@ -339,6 +340,15 @@ class Certifier:
 
     def _claim(self, criteria: Criteria, store: str) -> Claim:
         return store_of(self._stores, store).claim(criteria)
+
+    def _third_parties(self, case: Case, record_type: RecordType) -> tuple[str, ...]:
+        """Who else has copies of what the registry knows to have lain here, and what of that is attested."""
+        places = []
+        for part in case.parts:
+            location = record_type.location(part.location)
+            if isinstance(location, TreeLocation) and location.export is not None:
+                places.append((part.store, f"{location.path}/" if location.path else ""))
+        return third_parties(self._ledger.exports.list(), places, case.opened_at) if places else ()
 
     def _windows(
         self, case: Case, schedule: Schedule, ended: datetime, erased: Mapping[int, Erasure]

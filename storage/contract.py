@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from retention.coverage import Place
 from retention.decide import Criteria, KeepReason
@@ -253,6 +253,20 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of connections. May be called twice."""
         ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A store whose locations are not all worked on alike."""
+
+    def pace_at(self, criteria: Criteria) -> Pace:
+        """How fast this location may be worked on."""
+        ...
+
+
+def pace_of(store: Store, criteria: Criteria) -> Pace:
+    """How fast a location may be worked on."""
+    return store.pace_at(criteria) if isinstance(store, Paced) else store.pace
 
 
 Stores = Mapping[str, Store]

@@ -26,7 +26,6 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from operator import attrgetter
 from threading import Event
 
 from retention.clearance import Approved, Clearance, clear
@@ -38,7 +37,7 @@ from retention.loader import load
 from retention.outcomes import CODES, Fate, Outcome, Presence
 from retention.schedule import Disposition, Schedule
 from storage.certifying import Certifier
-from storage.contract import Batch, Pace, Staged, Store, Stores
+from storage.contract import Batch, Pace, Staged, Store, Stores, pace_of
 from storage.ledger.batches import CHOSEN, ELSEWHERE, Intent, Range
 from storage.ledger.cases import Case, CaseState, Lease, Part
 from storage.ledger.certificates import Certificate
@@ -116,7 +115,7 @@ class Destroyer:
 
     def __init__(
         self, *, ledger: Ledger, stores: Stores, spool: Spool, certifier: Certifier, now: Callable[[], datetime],
-        actor: str = "scheduler", read_schedule: Callable[[str], Schedule] = _read, pace: Callable[[Store], Pace] = attrgetter("pace"),
+        actor: str = "scheduler", read_schedule: Callable[[str], Schedule] = _read, pace: Callable[[Store, Criteria], Pace] = pace_of,
     ) -> None:  # fmt: skip
         self._read_schedule = read_schedule
         self._pace = pace
@@ -276,7 +275,7 @@ class Destroyer:
     # -- steps 4 to 9 ----------------------------------------------------------------------------------------------
 
     def _work_off(self, work: _Work, part: Part, state: Tally, done: _Done) -> None:
-        workers = max(1, self._pace(store_of(self._stores, part.store)).workers)
+        workers = max(1, self._pace(store_of(self._stores, part.store), work.criteria(part)).workers)
         with self._spool.open(work.case.id, part) as manifest:
             shift = _Shift(work=work, part=part, slicer=Slicer(part, manifest, state), done=done)
             if workers == 1:
@@ -293,7 +292,7 @@ class Destroyer:
 
     def _worker(self, shift: _Shift) -> None:
         store = store_of(self._stores, shift.part.store)
-        pace = self._pace(store)
+        pace = self._pace(store, shift.work.criteria(shift.part))
         size = pace.first
         while not shift.stop.is_set():
             self._halt_if_told()

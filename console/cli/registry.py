@@ -32,6 +32,7 @@ GROUPS = {
     "hold": "Legal holds: a duty to preserve beats every rule.",
     "case": "Disposition cases: what a run wants to destroy, and who approved it.",
     "certificate": "Certificates of destruction.",
+    "export": "Exports: what left the library system, for whom, on what ground, and how old it is.",
     "person": "People who decide, and their signing keys.",
     "keys": "The key store: keys of what is sealed, and how they die.",
     "db": "The ledger.",
@@ -118,6 +119,39 @@ COMMANDS = (
         "Copy a certificate, its leaves and the public key to a folder.",
     ),
     Command(
+        "scan",
+        "console.cli.scan:scan",
+        "Look for personal data that nobody answers for: unregistered exports, caches, logs.\n\n"
+        "Nothing is changed and no value is printed. Exit code 3 when a file with personal data is neither registered nor scheduled, "
+        "or is overdue.",
+    ),
+    Command(
+        "export register",
+        "console.cli.export:register",
+        "Enter an export in the registry.\n\n"
+        "Its age is fixed by this: saving the file later makes it no younger, copying old times onto it no older.",
+    ),
+    Command(
+        "export sight",
+        "console.cli.export:sight",
+        "Enter what the folder rules of the schedule find now; the nightly run does the same.",
+    ),
+    Command(
+        "export list", "console.cli.export:list_", "List the exports that are here or await an attestation."
+    ),
+    Command("export show", "console.cli.export:show", "Show what is known about an export."),
+    Command(
+        "export attest",
+        "console.cli.export:attest",
+        "Note that a recipient was asked to confirm destruction, or with --document that it did.",
+    ),
+    Command(
+        "export withdraw",
+        "console.cli.export:withdraw",
+        "Note that people withdrew the consent that exports rest on, or gave it again.\n\n"
+        "Only a keyed digest of each number is kept. Rows go where the schedule's conditions ask for withdrawn.",
+    ),
+    Command(
         "person add",
         "console.cli.person:add",
         "Add a person and make their signing key.\n\n"
@@ -187,7 +221,7 @@ COMMANDS = (
 )
 
 EPILOGUE = (
-    "Exit codes: 0 done, 1 unexpected, 2 usage, 3 some not destroyed or unknown, 4 schedule invalid, "
+    "Exit codes: 0 done, 1 unexpected, 2 usage, 3 some not destroyed or unknown or found where nobody answers for it, 4 schedule invalid, "
     "5 refused by a rule, 6 verification failed, 7 ledger, key store or store unavailable, 130 interrupted."
 )
 

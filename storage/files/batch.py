@@ -20,6 +20,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
@@ -32,7 +33,7 @@ from retention.layout import Placed
 from retention.outcomes import Presence
 from storage.contract import Lines, Staged
 from storage.files.deciding import decide_all
-from storage.files.facts import Facts, Found, Sighting, found
+from storage.files.facts import SIDECAR, Facts, Found, Register, Sighting, found
 from storage.files.folder import Inventory, destroy_folder, is_same, look, take_inventory
 from storage.files.lines import Line, read_line
 from storage.files.recorder import NOTHING, Frigate
@@ -54,12 +55,19 @@ class FileBatch:
     """The batch of one location. Made by `storage.files.store.FileStore.batch`, inside the gate."""
 
     def __init__(
-        self, criteria: Criteria, root: Path, now: datetime, recorder: Frigate | None = None
+        self,
+        criteria: Criteria,
+        root: Path,
+        now: datetime,
+        *,
+        recorder: Frigate | None = None,
+        register: Register | None = None,
     ) -> None:
         self._criteria = criteria
         self._root = root
         self._recorder = recorder
-        self._facts = Facts(criteria, now, NOTHING if recorder is None else recorder.protection())
+        protection = NOTHING if recorder is None else recorder.protection()
+        self._facts = Facts(criteria, now, protection, register)
         self._tree = Tree(root, self._facts.location.path)
         self._chosen: list[_Chosen] = []
         self._unlinked: set[int] = set()
@@ -179,6 +187,8 @@ class FileBatch:
             return False
         touched.add(folder)
         os.unlink(name, dir_fd=descriptor)
+        with suppress(FileNotFoundError):
+            os.unlink(name + SIDECAR, dir_fd=descriptor)
         return True
 
     def _remove_emptied(self, touched: set[str]) -> None:

@@ -32,14 +32,19 @@ def encoding_findings(criteria: Criteria) -> Iterator[Finding]:
 def layout_findings(criteria: Criteria, facts: Facts) -> Iterator[Finding]:
     """What of the location's settings cannot work, or keeps more than meant."""
     location = facts.location
-    if criteria.record_type.disposition is Disposition.ANONYMIZE:
+    if criteria.record_type.disposition is Disposition.ANONYMIZE and location.rows is None:
         yield _fatal(criteria, "files can only be purged, not anonymized", 'write disposition = "purge"')
     if location.unit not in ("file", "folder"):
         yield _fatal(
             criteria, "the unit is neither file nor folder", 'write unit = "file" or unit = "folder"'
         )
-    if location.trigger_kind not in (TriggerKind.NAME, TriggerKind.MODIFIED, TriggerKind.CHANGED):
-        yield _fatal(criteria, "a file has no trigger of that kind", "use name, modified or changed")
+    of_rows = location.rows is not None and location.rows.trigger is not None
+    if not of_rows and location.trigger_kind in (TriggerKind.TIMESTAMP, TriggerKind.DATE):
+        yield _fatal(
+            criteria, "a file has no trigger of that kind", "use name, modified, changed or registered"
+        )
+    if location.rows is not None and location.unit != "file":
+        yield _fatal(criteria, "rows are in files, not in folders", 'write unit = "file", or leave it out')
     if location.trigger_kind is TriggerKind.NAME and not facts.layout.names_time:
         yield _fatal(
             criteria,

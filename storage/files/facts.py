@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from retention.decide import Criteria
 from retention.errors import ScheduleInvalid
@@ -23,8 +23,10 @@ from storage.files.footage import Readings, Timeline, is_footage, span_of
 from storage.files.lines import Identity, to_text
 from storage.files.recorder import NOTHING, PROTECTED, Protection
 from storage.files.sealed_name import read_name
-from storage.files.tree import oddity
+from storage.files.tree import join, oddity
 
+SIDECAR = ".retention.json"
+"""Ending of what lies beside an export and says what it is: no record, and it goes with its export."""
 NEWEST = "the newest file of its camera: it may still be growing"
 GROWING = "changed a short while ago: it may still be growing"
 AHEAD_NAME = "the time in its name lies in the future"
@@ -40,6 +42,28 @@ _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER_SET = datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC)
 _NOTHING: Mapping[str, Value] = {}
 _UNKNOWN_CAMERA = Camera()
+
+
+class Register(Protocol):
+    """What the registry of exports knows, at one moment. ``path``: below the store's root, as `to_text` writes it."""
+
+    def produced(self, store: str, path: str) -> datetime | None:
+        """When the file was produced; ``None`` for one that is not registered."""
+        ...
+
+    def withdrew(self, subject: str) -> bool:
+        """Whether the person withdrew consent."""
+        ...
+
+
+class NoRegister:
+    """Of a site without a registry: nothing is registered, nobody withdrew."""
+
+    def produced(self, store: str, path: str) -> datetime | None:
+        return None
+
+    def withdrew(self, subject: str) -> bool:
+        return False
 
 
 class Found(NamedTuple):
@@ -100,9 +124,16 @@ class Facts:
     ``needs_timeline``: the end of a file here is known only from its neighbours. ``has_conditions``: rules look at single files.
     """
 
-    def __init__(self, criteria: Criteria, now: datetime, protection: Protection = NOTHING) -> None:
+    def __init__(
+        self,
+        criteria: Criteria,
+        now: datetime,
+        protection: Protection = NOTHING,
+        register: Register | None = None,
+    ) -> None:
         self._protection = protection
         self.location = tree_location(criteria)
+        self.register = register or NoRegister()
         self.layout = layout_of(self.location)
         self.now = now
         self.readings = Readings(self.location.zone)
@@ -204,6 +235,8 @@ class Facts:
             # Without a time in the path: it was recorded before it was last written, nobody knows how long before.
             end = _moment(it.changed)
         trigger, undecidable = self._trigger(it, placed, start, end, newest=newest)
+        if self.location.trigger_kind is TriggerKind.REGISTERED and undecidable is None:
+            trigger = self.register.produced(self.location.store, to_text(join(self.location.path, path)))
         return Sighting(path, it, placed, placed.camera, start, end, trigger, undecidable)
 
     def _trigger(

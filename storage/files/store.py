@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from retention.coverage import Place
@@ -21,17 +22,24 @@ from retention.records import Record
 from storage.contract import Claim, Finding, Lines, Pace, Survey
 from storage.files import checks, gate, survey, unreadable, vault
 from storage.files.batch import FileBatch, presence
-from storage.files.facts import UNRECOGNISED, Facts, tree_location
+from storage.files.facts import UNRECOGNISED, Facts, NoRegister, Register, tree_location
 from storage.files.inventory import inventory
 from storage.files.lines import from_text, read_line, to_text
 from storage.files.recorder import NOTHING, Frigate
 from storage.files.survey import Look
 from storage.files.tree import open_root
+from storage.rows import survey as rows
+from storage.rows.batch import PACE, RowBatch
+from storage.rows.batch import presence as rows_presence
+from storage.rows.claim import claim as rows_claim
+from storage.rows.lines import is_row, read_row
 
 
 class FileStore:
     """A store of kind *files* or *footage*. ``now``: the aware time, asked at the start of every survey and batch.
 
+    ``register``: gives what the registry of exports knows, asked at the same moments. Locations whose records are rows inside
+    the files are left to `storage.rows`.
     ``root_of``: the root folder of another file store, for the vault of a location. ``recorder``: the database file of the recorder
     that writes here.
     """
@@ -44,12 +52,14 @@ class FileStore:
         root: Path,
         *,
         now: Callable[[], datetime],
+        register: Callable[[], Register] = NoRegister,
         root_of: Callable[[str], Path] | None = None,
         recorder: Path | None = None,
     ) -> None:
         self._name = name
         self._root = root
         self._now = now
+        self._register = register
         self._root_of = root_of
         self._recorder = recorder
 
@@ -79,6 +89,10 @@ class FileStore:
             *checks.sealing_findings(criteria, self._root),
         ]
 
+    def pace_at(self, criteria: Criteria) -> Pace:
+        """How fast one location may be worked on: rows in larger batches, since each writes a file anew."""
+        return PACE if tree_location(criteria).rows is not None else self.pace
+
     def inventory(self) -> Iterator[Place]:
         return inventory(self._root)
 
@@ -89,11 +103,18 @@ class FileStore:
         write: Callable[[bytes], object],
         progress: Callable[[int], None],
     ) -> Survey:
+        if tree_location(criteria).rows is not None:
+            return rows.survey(self._rows(criteria, holds), criteria, write, progress)
         look = self._look(criteria, holds)
         return survey.survey(look, criteria, write, progress)
 
+    def _rows(self, criteria: Criteria, holds: Sequence[Hold]) -> rows.RowLook:
+        return rows.RowLook(criteria, self._root, self._now(), self._register(), holds)
+
     def read(self, criteria: Criteria, key: str) -> Record | None:
-        """``key``: path below the location's folder, as `cannot_decide` and manifests write it."""
+        """``key``: path below the location's folder, as `cannot_decide` and manifests write it; a row's is ``path#key``."""
+        if tree_location(criteria).rows is not None:
+            return self._rows(criteria, ()).one(key)
         try:
             path = from_text(key)
         except ValueError:
@@ -105,6 +126,9 @@ class FileStore:
     ) -> Iterator[tuple[str, KeepReason, str]]:
         left = limit
         if left <= 0:
+            return
+        if tree_location(criteria).rows is not None:
+            yield from islice(rows.undecidable(self._rows(criteria, holds), CANNOT_DECIDE), limit)
             return
         for judged in self._look(criteria, holds):
             if isinstance(judged, survey.SealedFile):
@@ -121,16 +145,24 @@ class FileStore:
                 return
 
     def reference(self, line: bytes) -> str:
+        if is_row(line):
+            return read_row(line).reference
         return to_text(read_line(line).path)
 
     @contextmanager
-    def batch(self, criteria: Criteria) -> Iterator[FileBatch]:
-        batch = FileBatch(criteria, self._root, self._now(), self._recorder_of(criteria))
+    def batch(self, criteria: Criteria) -> Iterator[FileBatch | RowBatch]:
+        batch = self._open_batch(criteria)
         try:
             with gate.entered(batch.top):
                 yield batch
         finally:
             batch.close()
+
+    def _open_batch(self, criteria: Criteria) -> FileBatch | RowBatch:
+        now, register = self._now(), self._register()
+        if tree_location(criteria).rows is not None:
+            return RowBatch(criteria, self._root, now, register)
+        return FileBatch(criteria, self._root, now, recorder=self._recorder_of(criteria), register=register)
 
     def barrier(self, timeout: float) -> None:
         root = open_root(self._root)
@@ -153,6 +185,8 @@ class FileStore:
         return Fate.NONE
 
     def presence(self, criteria: Criteria, lines: Lines) -> list[Presence]:
+        if tree_location(criteria).rows is not None:
+            return rows_presence(criteria, self._root, self._now(), [read_row(line) for line in lines])
         return presence(
             self._root, tree_location(criteria).path, [read_line(line) for line in lines], sync=True
         )
@@ -160,7 +194,9 @@ class FileStore:
     def _look(self, criteria: Criteria, holds: Sequence[Hold]) -> Look:
         recorder = self._recorder_of(criteria)
         protection = NOTHING if recorder is None else recorder.protection()
-        return Look(criteria, self._root, self._now(), holds, protection=protection)
+        return Look(
+            criteria, self._root, self._now(), holds, protection=protection, register=self._register()
+        )
 
     def _recorder_of(self, criteria: Criteria) -> Frigate | None:
         """The recorder that the location names. Without its database nobody knows what it protects: then asking it fails."""
@@ -175,6 +211,8 @@ class FileStore:
         return unreadable.remove_unreadable(criteria, self._root, are_destroyed)
 
     def claim(self, criteria: Criteria) -> Claim:
+        if tree_location(criteria).rows is not None:
+            return rows_claim(criteria)
         what = (
             "event folders with everything in them" if tree_location(criteria).unit == "folder" else "files"
         )

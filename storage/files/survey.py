@@ -22,7 +22,7 @@ from retention.records import Record
 from retention.schedule import Disposition
 from storage.contract import Finding, Survey
 from storage.files.deciding import decide_all
-from storage.files.facts import UNRECOGNISED, Facts, Sighting, found
+from storage.files.facts import SIDECAR, UNRECOGNISED, Facts, Register, Sighting, found
 from storage.files.folder import look, take_inventory
 from storage.files.footage import Timeline
 from storage.files.lines import Line, write_line
@@ -70,10 +70,11 @@ class Look:
         holds: Iterable[Hold],
         *,
         protection: Protection = NOTHING,
+        register: Register | None = None,
     ) -> None:
         self._criteria = criteria
         self._root = root
-        self.facts = Facts(criteria, now, protection)
+        self.facts = Facts(criteria, now, protection, register)
         self._holds = self.facts.holds(holds)
         self._by_folder = self.facts.location.unit == "folder"
         self.bars: Counter[Bar] = Counter()
@@ -88,8 +89,11 @@ class Look:
                     sightings: list[Sighting] = []
                     for entry in entries:
                         seen = self._entry(tree, visit, entry, timeline)
-                        if isinstance(seen, Stranger | SealedFile):
+                        if isinstance(seen, SealedFile):
                             yield seen
+                        elif isinstance(seen, Stranger):
+                            if not seen.path.endswith(SIDECAR):
+                                yield seen
                         elif seen is not None:
                             sightings.append(seen)
                     decisions = decide_all(self._criteria, self.facts, self._holds, sightings)
@@ -98,23 +102,28 @@ class Look:
     def one(self, path: str) -> Record | None:
         """The record at a path; ``None`` when nothing is there. Raises `StoreUnavailable`."""
         with Tree(self._root, self.facts.location.path) as tree:
-            folder, _, name = path.rpartition("/")
-            try:
-                status = look(tree, folder, name)
-                if status is None:
-                    return None
-                if stat.S_ISDIR(status.st_mode):
-                    if not self._is_record_folder(path):
-                        return None
-                    it = take_inventory(tree, path).found
-                else:
-                    it = found(status)
-                    if self._by_folder:
-                        it = it._replace(odd=UNRECOGNISED)
-            except Barred:
+            seen = self.sighting(tree, path)
+            return None if seen is None else self.facts.record(seen)
+
+    def sighting(self, tree: Tree, path: str) -> Sighting | None:
+        """What is at a path. Raises `StoreUnavailable`."""
+        folder, _, name = path.rpartition("/")
+        try:
+            status = look(tree, folder, name)
+            if status is None:
                 return None
-            timeline = self.timeline(tree) if self.facts.needs_timeline else None
-            return self.facts.record(self.facts.sight(path, it, timeline))
+            if stat.S_ISDIR(status.st_mode):
+                if not self._is_record_folder(path):
+                    return None
+                it = take_inventory(tree, path).found
+            else:
+                it = found(status)
+                if self._by_folder:
+                    it = it._replace(odd=UNRECOGNISED)
+        except Barred:
+            return None
+        timeline = self.timeline(tree) if self.facts.needs_timeline else None
+        return self.facts.sight(path, it, timeline)
 
     def timeline(self, tree: Tree) -> Timeline:
         """The starts of all footage at the location, from the names alone. Links and special files do not count."""
@@ -211,7 +220,7 @@ def survey(
     result.oldest = None if earliest is None else _day(earliest, criteria)
     result.newest = None if latest is None else _day(latest, criteria)
     result.findings = list(
-        _findings(
+        findings_of(
             criteria.location.name,
             strangers=strangers,
             oldest=oldest_stranger,
@@ -234,8 +243,8 @@ def _day(moment: datetime, criteria: Criteria) -> date:
     return dates.local_day(moment, criteria.location.zone, criteria.library.zone)
 
 
-def _findings(
-    location: str, *, strangers: int, oldest: int | None, links: int, sealed: int, bars: Counter[Bar]
+def findings_of(
+    location: str, *, strangers: int, oldest: int | None, links: int, sealed: int = 0, bars: Counter[Bar]
 ) -> Sequence[Finding]:
     findings = []
     if strangers:

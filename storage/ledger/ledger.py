@@ -15,6 +15,7 @@ from storage.ledger.batches import Batches
 from storage.ledger.cases import Cases
 from storage.ledger.certificates import Certificates
 from storage.ledger.connection import BUSY_SECONDS, LedgerConnection, unstamp
+from storage.ledger.exports import Exports
 from storage.ledger.holds import Holds
 from storage.ledger.people import People
 from storage.ledger.sealing import Sealer
@@ -36,13 +37,15 @@ class Event:
 
 
 class Ledger:
-    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``: each writes its own tables and the shared chain of events."""
+    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``, ``exports``: each writes its own tables and the shared chain of events."""
 
     def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
         self.cases = Cases(self.connection)
         self.batches = Batches(self.connection)
-        self.holds = Holds(self.connection, Sealer(sealing_key))
+        sealer = Sealer(sealing_key)
+        self.holds = Holds(self.connection, sealer)
+        self.exports = Exports(self.connection, sealer)
         self.people = People(self.connection)
         self.certificates = Certificates(self.connection)
 

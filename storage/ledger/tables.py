@@ -213,6 +213,44 @@ counter = Table(
     comment="hold epoch, lease token; only ever grows",
 )
 
+export = Table(
+    "export",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("mark", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index(None, "mark"),
+    comment="append-only: exports that left the ILS; mark: keyed digest of the place; body: all that is known, sealed",
+)
+
+export_step = Table(
+    "export_step",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("export_id", String(40), ForeignKey("export.id"), nullable=False),
+    Column("step", String(32), nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("document_digest", String(64)),
+    Column("at", String(32), nullable=False),
+    Index(None, "export_id"),
+    sqlite_autoincrement=True,
+    comment="append-only: our copy gone, attestation asked of the recipient, attested",
+)
+
+withdrawal = Table(
+    "withdrawal",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("mark", String(64), nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("at", String(32), nullable=False),
+    Index(None, "mark"),
+    sqlite_autoincrement=True,
+    comment="append-only: who withdrew consent, or gave it again, as a keyed digest; the last row of a mark counts",
+)
+
 switch = Table(
     "switch",
     metadata,

@@ -19,7 +19,7 @@ from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from retention.records import Record
 from retention.schedule import Disposition, TreeLocation
-from storage.contract import Batch, Claim, Finding, Lines, Pace, Sealed, Store, Survey
+from storage.contract import Batch, Claim, Finding, Lines, Pace, Sealed, Store, Survey, pace_of
 from storage.keys.keystore import KeyStore
 from storage.keys.values import Erasure, ObjectState
 from storage.sealed.batch import WITNESS, SealedBatch
@@ -75,6 +75,9 @@ class SealedStore:
     @property
     def pace(self) -> Pace:
         return self._inner.pace
+
+    def pace_at(self, criteria: Criteria) -> Pace:
+        return self._inner.pace if is_sealed(criteria) else pace_of(self._inner, criteria)
 
     def check(self, criteria: Criteria) -> list[Finding]:
         findings = self._inner.check(criteria)

@@ -184,8 +184,8 @@ WRONG = [
     ("camera.entrance", "camera.entrance = { branch = 1 }", "P005", "must be text", ""),
     ("camera.entrance", "camera.entrance = { drift = 'P1M' }", "P015", "no fixed length", ""),
     ("camera.entrance", "camera = { a = { also-called = ['b'] }, b = {} }", "P036", "'b' is the name of two cameras", ""),
-    ("camera.entrance", "vault = 'ils'", "P037", "'ils' cannot be the vault of a location in 'cams'", "footage"),
-    ("camera.entrance", "vault = 'cams'", "P037", "'cams' cannot be the vault of a location in 'cams'", "footage"),
+    ("camera.entrance", "vault = 'ils'", "P038", "'ils' cannot be the vault of a location in 'cams'", "footage"),
+    ("camera.entrance", "vault = 'cams'", "P038", "'cams' cannot be the vault of a location in 'cams'", "footage"),
     ("what", "what = 3", "P005", "must be text", ""),
     ("version", "version = 99999999999999999999", "P005", "must be text", ""),
 ]  # fmt: skip

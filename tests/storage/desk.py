@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
+from retention.exports import Basis, Export, Step
 from retention.holds import HoldState, Matter, MatterKind, Scope
 from retention.records import Personal
 from retention.schedule import ApprovalKind
@@ -195,6 +198,17 @@ def written_hold(
     )
 
 
+def export(id: str = "E1", **changed: Any) -> Export:
+    return replace(
+        Export(
+            id=id, store="exports", path=Personal(f"agency/{SUBJECT}.csv"), purpose="collection", recipient="Agency",
+            ground="ORS 357.400", consent="", columns=("cardnumber",), rows=3, size=99, digest="5a" * 32, identity=(1, 99, 7),
+            produced_at=NOW, basis=Basis.DECLARED, first_seen=NOW, attestation=True,
+        ),
+        **changed,
+    )  # fmt: skip
+
+
 def filled(ledger: Ledger) -> Case:
     """At least one row in every table. Returns the closed case."""
     director = person(ledger, "director")
@@ -212,6 +226,9 @@ def filled(ledger: Ledger) -> Case:
         )
     )
     concluded(ledger, case, lease, intended(ledger, case, lease))
+    ledger.exports.register([export()], actor="test", at=NOW)
+    ledger.exports.take("E1", Step.GONE, actor="test", at=NOW)
+    ledger.exports.withdraw([SUBJECT], withdrawn=True, actor="test", at=NOW)
     ledger.certificates.issue(certificate(case), actor="test", closing={"counts": {}})
     ledger.cases.halt(True, reason="drill", actor="test", at=NOW)
     closed = ledger.cases.get(case.id)

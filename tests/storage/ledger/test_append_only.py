@@ -24,6 +24,9 @@ EVIDENCE = (
     "person",
     "approval",
     "certificate",
+    "export",
+    "export_step",
+    "withdrawal",
 )
 CHANGEABLE = {"case_file", "hold", "counter"}
 NO_EVIDENCE = {"lease", "switch"}

@@ -1,0 +1,1 @@
+"""Rows inside files: exports whose rows are records of their own."""

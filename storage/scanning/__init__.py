@@ -1,0 +1,1 @@
+"""Looking for personal data where nobody registered any: drop folders, caches, logs."""

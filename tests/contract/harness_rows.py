@@ -1,0 +1,200 @@
+"""Rows inside files in the contract suite: CSV purged, Parquet anonymized, every second record in one file.
+
+The hands behind the store's back rewrite the whole file, as a vendor's program or a person with a spreadsheet would.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from threading import Lock
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pytest
+
+from retention.condition import Compare
+from retention.decide import Criteria
+from retention.schedule import Disposition, Rows, TreeLocation, TriggerKind
+from storage.contract import Store
+from storage.files.store import FileStore
+from tests.contract.harness import ON, ZONE, HarnessFactory, Seed, StoreHarness, Supports, criteria_for
+
+NOW = datetime(ON.year, ON.month, ON.day, 18, tzinfo=UTC)
+HEADER = ("Loan ID", "Card Number", "Title", "Returned", "State")
+GONE = "removed"
+
+Record = tuple[str, ...]
+Write = Callable[[Path, Sequence[Record]], None]
+Read = Callable[[Path], list[Record]]
+
+
+def write_csv(path: Path, records: Sequence[Record]) -> None:
+    written = io.StringIO(newline="")
+    csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows([HEADER, *records])
+    path.write_bytes(b"\xef\xbb\xbf" + written.getvalue().encode())
+
+
+def read_csv(path: Path) -> list[Record]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [tuple(row) for row in csv.reader(file)][1:]
+
+
+def write_parquet(path: Path, records: Sequence[Record]) -> None:
+    columns = list(zip(*records, strict=True)) or [()] * len(HEADER)
+    table = pa.table(
+        {name: pa.array(list(column), pa.string()) for name, column in zip(HEADER, columns, strict=True)}
+    )
+    pq.write_table(table, path, row_group_size=7)
+
+
+def read_parquet(path: Path) -> list[Record]:
+    table = pq.read_table(path).to_pylist()
+    return [tuple(row[name] or "" for name in HEADER) for row in table]
+
+
+FORMS: dict[str, tuple[Write, Read]] = {
+    "csv": (write_csv, read_csv),
+    "parquet": (write_parquet, read_parquet),
+}
+
+
+class RowsHarness:
+    """A root folder with one location in it, and in that two files of rows."""
+
+    def __init__(self, root: Path, form: str, disposition: Disposition, seeds: Sequence[Seed]) -> None:
+        self._root = root
+        self._form = form
+        self._disposition = disposition
+        self._write, self._read = FORMS[form]
+        self._seeds: dict[int, Seed] = {}
+        self._lock = Lock()
+        self._place.mkdir(parents=True)
+        rows: dict[Path, list[Record]] = {}
+        for seed in seeds:
+            self._seeds[seed.number] = seed
+            rows.setdefault(self._path(seed.number), []).append(self._record(seed))
+        for path, records in rows.items():
+            self._put(path, records)
+        self._store = self._open()
+
+    @property
+    def location(self) -> TreeLocation:
+        purges = self._disposition is Disposition.PURGE
+        return TreeLocation(
+            name="loans-sent", store="exports", zone=ZONE, trigger_kind=TriggerKind.TIMESTAMP, subject="card_number",
+            blocked=Compare("state", "=", "disputed"), path="out/vendor", template="loans-{any}." + self._form,
+            rows=Rows(
+                key=("loan_id",), trigger="returned",
+                clear=() if purges else ("card_number",), replace=() if purges else (("title", GONE),),
+            ),
+        )  # fmt: skip
+
+    def _open(self) -> FileStore:
+        return FileStore("exports", self._root, now=lambda: NOW)
+
+    @property
+    def _place(self) -> Path:
+        return self._root / "out/vendor"
+
+    def _path(self, number: int) -> Path:
+        return self._place / f"loans-{'odd' if number % 20 else 'even'}.{self._form}"
+
+    def _record(self, seed: Seed) -> Record:
+        trigger = "" if seed.trigger is None else seed.trigger.isoformat()
+        state = "disputed" if seed.blocked else "closed"
+        return (f"L{seed.number}", seed.subject or "", f"zqcanary, title {seed.number}", trigger, state)
+
+    def _put(self, path: Path, records: Sequence[Record]) -> None:
+        aside = self._root.parent / f"{path.name}.aside"
+        self._write(aside, records)
+        stamp = (NOW - timedelta(days=1)).timestamp()
+        os.utime(aside, (stamp, stamp))
+        aside.replace(path)
+
+    def _edit(self, number: int, edit: Callable[[list[Record]], list[Record]]) -> None:
+        path = self._path(number)
+        with self._lock:
+            records = self._read(path) if path.exists() else []
+            self._put(path, edit(records))
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    def reopen(self) -> Store:
+        return self._open()
+
+    def criteria(self, on: date) -> Criteria:
+        return criteria_for(self.location, on, self._disposition)
+
+    def key(self, number: int) -> str:
+        return f"{self._path(number).name}#L{number}"
+
+    def number(self, line: bytes) -> int:
+        found = re.search(r"73\d{5}", line.decode())
+        assert found is not None
+        return int(found[0])
+
+    def exists(self, number: int) -> bool:
+        path = self._path(number)
+        return path.is_file() and any(
+            record[0] == f"L{number}" and record[2] != GONE for record in self._read(path)
+        )
+
+    def change(self, number: int) -> None:
+        def edit(records: list[Record]) -> list[Record]:
+            return [
+                (*record[:2], "zqcanary, another", (NOW + timedelta(days=3650)).isoformat(), record[4])
+                if record[0] == f"L{number}"
+                else record
+                for record in records
+            ]
+
+        self._edit(number, edit)
+
+    def remove(self, number: int) -> None:
+        self._edit(number, lambda records: [record for record in records if record[0] != f"L{number}"])
+
+    def restore(self, number: int) -> None:
+        self.add(self._seeds[number])
+
+    def add(self, seed: Seed) -> None:
+        self._seeds[seed.number] = seed
+
+        def edit(records: list[Record]) -> list[Record]:
+            others = [record for record in records if record[0] != f"L{seed.number}"]
+            return sorted([*others, self._record(seed)])
+
+        self._edit(seed.number, edit)
+
+    def ruin(self) -> None:
+        self._place.rename(self._root.parent / f"{self._root.name}-aside")
+        self._place.write_text("not a folder")
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def _factory(form: str, disposition: Disposition) -> HarnessFactory:
+    def build(request: pytest.FixtureRequest, folder: Path, seeds: Sequence[Seed]) -> StoreHarness:
+        return RowsHarness(folder, form, disposition, seeds)
+
+    purges = disposition is Disposition.PURGE
+    return HarnessFactory(
+        label=f"rows-{form}-{disposition}",
+        supports=Supports(subjects=True, spans=True, blocking=True, undated=True, purges=purges),
+        build=build,
+    )
+
+
+HARNESSES: tuple[HarnessFactory, ...] = (
+    _factory("csv", Disposition.PURGE),
+    _factory("parquet", Disposition.ANONYMIZE),
+)
+"""Two of six: forms and dispositions share the batch; `tests.storage.rows` has the rest, a workbook takes long to make."""
