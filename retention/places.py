@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from retention import fields
 from retention.condition import Condition, Or
-from retention.layout import Layout, compile_layout
+from retention.layout import Layout, compile_layout, expand
 from retention.problems import did_you_mean, quote
 from retention.reading import Table
 from retention.schedule import (
@@ -31,6 +31,8 @@ BROKEN: Condition = Or(())
 
 TABLE_KINDS = (TriggerKind.TIMESTAMP, TriggerKind.DATE)
 TREE_KINDS = (TriggerKind.NAME, TriggerKind.MODIFIED, TriggerKind.CHANGED)
+OBJECT_KINDS = (TriggerKind.NAME, TriggerKind.MODIFIED)
+"""A bucket knows one time of an object, and nobody can set it back."""
 
 _FOR_TABLES = dict.fromkeys(
     (
@@ -48,9 +50,15 @@ _FOR_TABLES = dict.fromkeys(
     "it is for locations in a store of kind database",
 )
 _FOR_TREES = dict.fromkeys(
-    ("path", "template", "unit", "max-length", "settle", "camera", "recorder", "vault"),
-    "it is for locations in a store of kind files or footage",
+    ("path", "template", "unit", "max-length", "settle", "camera", "recorder", "vault", "upload-within"),
+    "it is for locations in a store of kind files, footage or s3",
 )
+_FOR_FOLDERS = {
+    "unit": "objects go one by one: a bucket has no folders",
+    "recorder": "recorders write to folders",
+    "vault": "in a bucket holds are kept by its own Object Lock",
+}
+_FOR_BUCKETS = {"upload-within": "it is for locations in a store of kind s3"}
 
 
 def read_location(table: Table, stores: Mapping[str, StoreKind], library: Library) -> Location:
@@ -64,12 +72,14 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
     trigger_kind = table.required(
         "trigger-kind", fields.choice(TriggerKind), TriggerKind.NAME if is_tree else TriggerKind.DATE
     )
-    if trigger_kind not in (TREE_KINDS if is_tree else TABLE_KINDS):
-        here = TREE_KINDS if is_tree else TABLE_KINDS
+    is_bucket = kind is StoreKind.S3
+    here = OBJECT_KINDS if is_bucket else TREE_KINDS if is_tree else TABLE_KINDS
+    if trigger_kind not in here:
         hint = f"one of: {', '.join(here)}"
+        what = "objects" if is_bucket else "files" if is_tree else "a table"
         table.problem(
             "P022",
-            f"{trigger_kind} gives no trigger for {'files' if is_tree else 'a table'}",
+            f"{trigger_kind} gives no trigger for {what}",
             hint,
             "trigger-kind",
         )
@@ -84,7 +94,7 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
         layout = table.required("template", fields.template, "")
         length = (
             _footage_length(table, layout)
-            if kind is StoreKind.FOOTAGE
+            if kind is StoreKind.FOOTAGE or (is_bucket and "{camera}" in expand(layout))
             else table.optional("max-length", fields.seconds, 1.0)
         )
         tree = TreeLocation(
@@ -97,17 +107,20 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
             blocked=blocked,
             path=path,
             template=layout,
-            unit=table.optional("unit", fields.one_of("file", "folder"), "file") or "file",
+            unit="file"
+            if is_bucket
+            else table.optional("unit", fields.one_of("file", "folder"), "file") or "file",
             max_length=length or 0.0,
             settle=table.optional("settle", fields.seconds, 0.0) or 0.0,
             cameras=_cameras(table),
-            recorder=table.optional("recorder", fields.one_of("frigate"), ""),
-            vault=_vault(table, store, stores),
+            recorder=None if is_bucket else table.optional("recorder", fields.one_of("frigate"), ""),
+            vault=None if is_bucket else _vault(table, store, stores),
+            upload_within=(table.optional("upload-within", fields.seconds, 0.0) or 0.0) if is_bucket else 0.0,
         )
         wrong = _layout_problem(layout, trigger_kind) if layout else None
         if wrong is not None:
             table.problem("P033", wrong, "see the fields and presets in docs/stores-files.md", "template")
-        table.close(_FOR_TABLES)
+        table.close(_FOR_TABLES | (_FOR_FOLDERS if is_bucket else _FOR_BUCKETS))
         return tree
     own = table.required("table", fields.table_name, "")
     key = table.required("key", fields.column, "")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from retention.coverage import Place
 from retention.decide import Criteria, KeepReason
@@ -210,6 +210,18 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of connections. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A store that can try whether its server keeps a promise that holds rest on."""
+
+    def probe(self) -> None:
+        """Put a canary, try to destroy it against the promise, remove it, and remember the result for `Store.check`.
+
+        Writes, so it is no part of a check or a dry run. Raises `StoreUnavailable`.
+        """
         ...
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from tests.contract.harness import HarnessFactory, Seed, StoreHarness
 from tests.contract.harness_files import HARNESSES as FILES
+from tests.contract.harness_s3 import HARNESSES as S3
 from tests.contract.harness_simulator import HARNESSES as SIMULATOR
 from tests.contract.harness_sql import HARNESSES as SQL
 
-FACTORIES: tuple[HarnessFactory, ...] = (*SIMULATOR, *SQL, *FILES)
+FACTORIES: tuple[HarnessFactory, ...] = (*SIMULATOR, *SQL, *FILES, *S3)
 
 Build = Callable[[Sequence[Seed]], StoreHarness]
 
