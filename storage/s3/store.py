@@ -62,7 +62,7 @@ class S3Store:
     @property
     def pace(self) -> Pace:
         """Few batches of many keys: a request takes as long for one as for a thousand."""
-        return Pace(workers=10, first=1000, most=4000, seconds=0.8)
+        return Pace(workers=8, first=1000, most=4000, seconds=0.8)
 
     def check(self, criteria: Criteria) -> list[Finding]:
         """Raises `StoreUnavailable`. Reads only: what is said of locks is what `probe` last saw."""
