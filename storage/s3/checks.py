@@ -114,7 +114,10 @@ def _replication(criteria: Criteria, wire: Wire) -> Iterator[Finding]:
 
 
 def _lock_findings(criteria: Criteria, locks: Locks, enforced: bool | None) -> Iterator[Finding]:
-    if not locks.enabled:
+    if not locks.enabled and locks.unasked:
+        message = "whether the bucket has Object Lock cannot be asked for (s3:GetBucketObjectLockConfiguration): no hold is pushed down"
+        yield told(criteria, message, _GRANT)
+    elif not locks.enabled:
         message = "the bucket has no Object Lock: a hold keeps objects from this program, not from others"
         yield told(criteria, message, "make a bucket with Object Lock where holds must bind everybody")
     elif locks.by_default:

@@ -35,6 +35,8 @@ class Locks:
         self.wire = wire
         self._enabled: bool | None = None
         self._default = False
+        self.unasked = False
+        """Whether we may not even ask if the bucket has Object Lock."""
         self.enforced: bool | None = None
         """What `probe` found; ``None``: not probed, or it could not be."""
 
@@ -48,6 +50,7 @@ class Locks:
                     raise answered(answer)
                 # Without the permission to ask: what is locked will be refused, and read back as not destroyed.
                 self._enabled = False
+                self.unasked = answer == "AccessDenied"
             else:
                 settings = answer.get("ObjectLockConfiguration", {})
                 self._enabled = settings.get("ObjectLockEnabled") == "Enabled"

@@ -78,6 +78,7 @@ ANSWERS: dict[str, tuple[str, Told, str, bool]] = {
     ),
     "no-right-to-ask-for-rules": ("lifecycle", error(403, "AccessDenied"), "s3:GetLifecycleConfiguration", False),
     "no-right-to-ask-for-versioning": ("versioning", error(403, "AccessDenied"), "s3:GetBucketVersioning", False),
+    "no-right-to-ask-for-locks": ("object-lock", error(403, "AccessDenied"), "no hold is pushed down", False),
     "no-right-to-ask-for-replication": ("replication", error(403, "AccessDenied"), "s3:GetReplicationConfiguration", False),
 }  # fmt: skip
 
