@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import evergreen, files, keys, memory, plan, purge_mariadb, purge_postgresql, seal
+from bench import evergreen, files, keys, memory, plan, purge_mariadb, purge_postgresql, s3, seal
 from bench.report import Findings, show
 from bench.sizes import Scale
 from tests.servers.process import ServerUnavailable
@@ -24,6 +24,7 @@ BENCHES: dict[str, Callable[[Scale], Findings]] = {
     "purge-mariadb": purge_mariadb.measure,
     "plan": plan.measure,
     "files": files.measure,
+    "s3": s3.measure,
     "evergreen": evergreen.measure,
     "memory": memory.measure,
     "seal": seal.measure,

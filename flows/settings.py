@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,7 +19,7 @@ from storage.keys.roots.root import RootKind
 
 
 class StoreSettings(BaseModel):
-    """Address of one store: ``url`` of a database (SQLAlchemy form) or ``root`` folder of a file or footage store."""
+    """Address of one store: ``url`` of a database (SQLAlchemy form), ``root`` folder of a file or footage store, or ``bucket``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,6 +27,20 @@ class StoreSettings(BaseModel):
     root: Path | None = None
     recorder: Path | None = None
     """Database file of the recorder that writes here (Frigate's ``frigate.db``), where the schedule names one."""
+    bucket: str = Field(default="", max_length=255)
+    prefix: str = Field(default="", max_length=512)
+    """What all keys of the store begin with; a slash is added."""
+    endpoint: str = Field(default="", pattern=r"^(https?://[^/]+/?)?$")
+    """Of a server other than AWS."""
+    region: str = ""
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    access_key: SecretStr | None = None
+    """Without it: as AWS's own tools find credentials, such as the role of the machine."""
+    secret_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    ca_bundle: Path | None = None
+    gate: Path | None = None
+    """Folder of the bucket's hold gate, shared by all machines that work on it; by default in the state folder."""
     workers: int | None = Field(default=None, ge=1, le=32)
     """Batches side by side; by default what suits the store."""
     batch: int | None = Field(default=None, ge=1, le=100_000)

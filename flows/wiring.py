@@ -12,6 +12,8 @@ from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from flows.settings import Settings, StoreSettings
 from retention.decide import Criteria
 from retention.errors import (
@@ -38,6 +40,8 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
 from storage.paper import document_key
 from storage.paper.document_key import DocumentKey
+from storage.s3.store import S3Store
+from storage.s3.wire import Address
 from storage.scanning.known import Known
 from storage.sealed.remembering import remembered
 from storage.sealed.store import SealedStore
@@ -301,7 +305,9 @@ class StoreMap(Mapping[str, Store]):
     def __getitem__(self, name: str) -> Store:
         if name not in self._open:
             store = self._make(self._declared[name])
-            self._open[name] = store if self._sealing is None else self._sealing(store)
+            if self._sealing is not None and not isinstance(store, S3Store):  # objects go as they are
+                store = self._sealing(store)
+            self._open[name] = store
         return self._open[name]
 
     def __contains__(self, name: object) -> bool:
@@ -368,6 +374,8 @@ class StoreMap(Mapping[str, Store]):
             raise KeyError(declared.name)
         if declared.kind is StoreKind.DATABASE:
             return self.database(declared.name)
+        if declared.kind is StoreKind.S3:
+            return self._bucket(declared.name, key, self._settings.stores[key])
         return FileStore(
             declared.name,
             self.root_of(declared.name),
@@ -376,6 +384,32 @@ class StoreMap(Mapping[str, Store]):
             recorder=self._settings.stores[key].recorder,
             register=self._register,
         )
+
+    def _bucket(self, name: str, key: str, settings: StoreSettings) -> Store:
+        variable = f"RETENTION_STORES__{key.upper()}__"
+        if not settings.bucket:
+            raise SettingsError(f"store {name} needs the name of its bucket", f"set {variable}BUCKET")
+        if (settings.access_key is None) != (settings.secret_key is None):
+            raise SettingsError(
+                f"store {name} has half of its credentials", f"set {variable}ACCESS_KEY and {variable}SECRET_KEY, or neither"
+            )  # fmt: skip
+        if settings.gate is None and not self._settings.ledger.startswith("sqlite"):
+            # With the ledger on a server other machines may work on the bucket, and a gate of our own would not stop them.
+            raise SettingsError(
+                f"store {name} needs a gate that all machines share", f"set {variable}GATE to a folder on a disk they share"
+            )  # fmt: skip
+        prefix = settings.prefix.strip("/")
+        address = Address(
+            bucket=settings.bucket, prefix=f"{prefix}/" if prefix else "", endpoint=settings.endpoint, region=settings.region,
+            addressing=settings.addressing, access_key=_revealed(settings.access_key), secret_key=_revealed(settings.secret_key),
+            session_token=_revealed(settings.session_token), ca_bundle=settings.ca_bundle,
+        )  # fmt: skip
+        folder = self._settings.state_dir / "stores" / name
+        return S3Store(name, address, state=folder, gate=settings.gate, now=self._now)
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return "" if secret is None else secret.get_secret_value()
 
 
 def write_secret(path: Path, content: bytes) -> None:

@@ -141,6 +141,12 @@ PRESETS: dict[str, Preset] = {
         unit="file",
         notes="A plain tree: camera, year, month, day, time of day.",
     ),
+    "s3-hive": Preset(
+        template="camera={camera}/dt={Y}-{m}-{d}/hr={H}/{any}",
+        zone="UTC",
+        unit="file",
+        notes="Partitions as query engines read them. The key names the hour only: a hold on any minute keeps the whole hour.",
+    ),
 }
 
 
@@ -225,14 +231,19 @@ class Layout:
         return Placed(camera, event, start, until, end)
 
 
+def expand(template: str) -> str:
+    """The template that a preset stands for; any other as it is."""
+    preset = PRESETS.get(template.removeprefix("preset:")) if template.startswith("preset:") else None
+    return template if preset is None else preset.template
+
+
 @lru_cache(maxsize=256)
 def compile_layout(template: str) -> Layout:
     """Compile a template or ``preset:name``. Raises ``ValueError`` with one clear sentence when it makes no sense."""
-    if template.startswith("preset:"):
+    if template.startswith("preset:") and expand(template) == template:
         name = template.removeprefix("preset:")
-        if name not in PRESETS:
-            raise ValueError(f"there is no layout preset {name!r}; there are {', '.join(sorted(PRESETS))}")
-        template = PRESETS[name].template
+        raise ValueError(f"there is no layout preset {name!r}; there are {', '.join(sorted(PRESETS))}")
+    template = expand(template)
     parts = template.split("/")
     if "" in parts or "." in parts or ".." in parts:
         raise ValueError("a layout is a relative path: no empty component, no '.' and no '..'")

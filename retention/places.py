@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from retention import fields
 from retention.condition import Condition, Or
-from retention.layout import Layout, compile_layout
+from retention.layout import Layout, compile_layout, expand
 from retention.problems import did_you_mean, quote
 from retention.reading import Table
 from retention.schedule import (
@@ -33,6 +33,8 @@ BROKEN: Condition = Or(())
 
 TABLE_KINDS = (TriggerKind.TIMESTAMP, TriggerKind.DATE)
 TREE_KINDS = (TriggerKind.NAME, TriggerKind.MODIFIED, TriggerKind.CHANGED, TriggerKind.REGISTERED)
+OBJECT_KINDS = (TriggerKind.NAME, TriggerKind.MODIFIED)
+"""A bucket knows one time of an object, and nobody can set it back."""
 
 _FOR_TABLES = dict.fromkeys(
     (
@@ -51,9 +53,29 @@ _FOR_TABLES = dict.fromkeys(
     "it is for locations in a store of kind database",
 )
 _FOR_TREES = dict.fromkeys(
-    ("path", "template", "unit", "max-length", "settle", "camera", "recorder", "vault", "rows", "export"),
-    "it is for locations in a store of kind files or footage",
+    (
+        "path",
+        "template",
+        "unit",
+        "max-length",
+        "settle",
+        "camera",
+        "recorder",
+        "vault",
+        "rows",
+        "export",
+        "upload-within",
+    ),
+    "it is for locations in a store of kind files, footage or s3",
 )
+_FOR_FOLDERS = {
+    "unit": "objects go one by one: a bucket has no folders",
+    "recorder": "recorders write to folders",
+    "rows": "rows are taken out of files on a disk",
+    "export": "the registry of exports is for files on a disk",
+    "vault": "in a bucket holds are kept by its own Object Lock",
+}
+_FOR_BUCKETS = {"upload-within": "it is for locations in a store of kind s3"}
 
 
 def read_location(table: Table, stores: Mapping[str, StoreKind], library: Library) -> Location:
@@ -67,13 +89,17 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
     trigger_kind = table.required(
         "trigger-kind", fields.choice(TriggerKind), TriggerKind.NAME if is_tree else TriggerKind.DATE
     )
-    rows = _rows(table) if is_tree and kind is not StoreKind.FOOTAGE else None
+    is_bucket = kind is StoreKind.S3
+    rows = _rows(table) if is_tree and kind not in (StoreKind.FOOTAGE, StoreKind.S3) else None
     here = TABLE_KINDS if not is_tree or (rows is not None and rows.trigger) else TREE_KINDS
+    if is_bucket:
+        here = OBJECT_KINDS
     if trigger_kind not in here:
         hint = f"one of: {', '.join(here)}"
+        what = "objects" if is_bucket else "files" if is_tree else "a table"
         table.problem(
             "P022",
-            f"{trigger_kind} gives no trigger for {'files' if here is TREE_KINDS else 'a table'}",
+            f"{trigger_kind} gives no trigger for {what}",
             hint,
             "trigger-kind",
         )
@@ -89,7 +115,7 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
         layout = table.required("template", fields.template, "")
         length = (
             _footage_length(table, layout)
-            if kind is StoreKind.FOOTAGE
+            if kind is StoreKind.FOOTAGE or (is_bucket and "{camera}" in expand(layout))
             else table.optional("max-length", fields.seconds, 1.0)
         )
         tree = TreeLocation(
@@ -102,19 +128,22 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
             blocked=blocked,
             path=path,
             template=layout,
-            unit=table.optional("unit", fields.one_of("file", "folder"), "file") or "file",
+            unit="file"
+            if is_bucket
+            else table.optional("unit", fields.one_of("file", "folder"), "file") or "file",
             max_length=length or 0.0,
             settle=table.optional("settle", fields.seconds, 0.0) or 0.0,
             rows=rows,
-            export=_export(table),
+            export=None if is_bucket else _export(table),
             cameras=_cameras(table),
-            recorder=table.optional("recorder", fields.one_of("frigate"), ""),
-            vault=_vault(table, store, stores),
+            recorder=None if is_bucket else table.optional("recorder", fields.one_of("frigate"), ""),
+            vault=None if is_bucket else _vault(table, store, stores),
+            upload_within=(table.optional("upload-within", fields.seconds, 0.0) or 0.0) if is_bucket else 0.0,
         )
         wrong = _layout_problem(layout, trigger_kind) if layout else None
         if wrong is not None:
             table.problem("P033", wrong, "see the fields and presets in docs/stores-files.md", "template")
-        table.close(_FOR_TABLES)
+        table.close(_FOR_TABLES | (_FOR_FOLDERS if is_bucket else _FOR_BUCKETS))
         return tree
     own = table.required("table", fields.table_name, "")
     key = table.required("key", fields.column, "")

@@ -43,6 +43,8 @@ class StoreKind(StrEnum):
     DATABASE = "database"
     FILES = "files"
     FOOTAGE = "footage"
+    S3 = "s3"
+    """A bucket of S3 or of a server that speaks its protocol."""
 
 
 class TriggerKind(StrEnum):
@@ -215,12 +217,13 @@ class Camera:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeLocation(Location):
-    """Files below a folder of a file store (``path`` relative to the store's root, ``""`` for the root itself).
+    """Files below a folder of a file store (``path`` relative to the store's root, ``""`` for the root itself), or objects below
+    a prefix of a bucket.
 
     ``template``: layout of the relative path below ``path`` (see `retention.layout`); every file must match it whole,
     others are reported as unrecognised and never destroyed. ``unit``: ``"file"`` or ``"folder"`` (an event folder goes
     whole). ``max_length``: longest possible footage unit in seconds. ``settle``: seconds a file must have been left
-    alone before it may be considered at all.
+    alone before it may be considered at all. ``upload_within``: seconds after its end within which footage reaches its bucket.
     """
 
     path: str
@@ -231,6 +234,7 @@ class TreeLocation(Location):
     rows: Rows | None = None
     """The records are the rows inside the files, not the files. ``subject`` then names a column."""
     export: ExportRule | None = None
+    upload_within: float = 0.0
     cameras: Mapping[str, Camera] = field(default_factory=dict)
     """The register of cameras, by the name that the layout's ``{camera}`` has now."""
     recorder: str | None = None

@@ -230,7 +230,9 @@ def _location() -> Json:
                     required=("table", "column"),
                 )
             ),
-            "path": _said("folder below the store's root, . for the root itself"),
+            "path": _said(
+                "folder below the store's root or prefix below the store's own, . for the root itself"
+            ),
             "template": _said("layout of the paths below it"),
             "unit": {"enum": ["file", "folder"]},
             "max-length": _ref("seconds"),
@@ -243,6 +245,7 @@ def _location() -> Json:
                 "description": "whose database beside the files is kept consistent",
             },
             "vault": _said("store into which held files are copied out"),
+            "upload-within": _ref("seconds"),
         },
         required=("name", "store", "trigger-kind", "time-zone", "subject"),
     )

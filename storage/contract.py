@@ -269,4 +269,16 @@ def pace_of(store: Store, criteria: Criteria) -> Pace:
     return store.pace_at(criteria) if isinstance(store, Paced) else store.pace
 
 
+@runtime_checkable
+class Probing(Protocol):
+    """A store that can try whether its server keeps a promise that holds rest on."""
+
+    def probe(self) -> None:
+        """Put a canary, try to destroy it against the promise, remove it, and remember the result for `Store.check`.
+
+        Writes, so it is no part of a check or a dry run. Raises `StoreUnavailable`.
+        """
+        ...
+
+
 Stores = Mapping[str, Store]

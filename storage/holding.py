@@ -156,12 +156,12 @@ class Holding:
     def _preserve(self, name: str, scope: Scope | None = None) -> None:
         """The push-down into one store, at the locations that a scope touches (at all of them without one)."""
         today = self._now().astimezone(self._schedule.library.zone).date()
-        holds = self._ledger.holds.in_force()
         for record_type in self._schedule.record_types:
             if scope is None or scope.touches(record_type.id, name):
-                touching = holds.touching(record_type.id, name)
                 for location in record_type.locations:
                     if location.store == name:
+                        # Read anew for each: a store may take long over one, and must not let go of what was held meanwhile.
+                        touching = self._ledger.holds.in_force().touching(record_type.id, name)
                         criteria = criteria_for(self._schedule, record_type, location.name, today)
                         store_of(self._stores, name).preserve(criteria, touching)
 

@@ -1,5 +1,6 @@
 """What every test may ask for: a database of its own on a real server, programs of others. Refuses to leave one out silently."""
 
+import logging
 import os
 import shutil
 import uuid
@@ -10,7 +11,9 @@ from typing import NoReturn, TypeVar
 
 import pytest
 from hypothesis import settings
+from moto.server import ThreadedMotoServer
 
+from tests.servers.localstack import localstack
 from tests.servers.mariadb import MariadbServer, mariadb
 from tests.servers.postgresql import PostgresqlServer, postgresql
 from tests.servers.process import ServerUnavailable
@@ -62,6 +65,24 @@ def poppler() -> None:
     for program in ("pdfsig", "pdfdetach", "pdftotext", "pdftoppm", "pdfinfo", "pdffonts"):
         if shutil.which(program) is None:
             leave_out(f"there is no {program}: apt-get install poppler-utils")
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint() -> Iterator[str]:
+    """S3 and KMS on loopback, in this process. It lets pass much that AWS refuses: see `tests.servers.localstack`."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def localstack_endpoint() -> Iterator[str]:
+    """S3 and KMS that enforce locks and key states, in a network namespace of their own behind a loopback port."""
+    with ExitStack() as stack:
+        yield running(localstack(), stack)
 
 
 @pytest.fixture

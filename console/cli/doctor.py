@@ -1,4 +1,5 @@
-"""``doctor``: looks at everything a run needs and says what to mend. Changes nothing; passes each store's hold gate once.
+"""``doctor``: looks at everything a run needs and says what to mend. Passes each store's hold gate once, and in buckets with Object
+Lock puts a canary object and removes it; changes nothing else.
 
 A check that could not be made is a failure, not a pass.
 """
@@ -28,6 +29,7 @@ from retention.errors import (
 )
 from retention.schedule import StoreDeclaration
 from retention.signing import load_public
+from storage.contract import Probing
 from storage.ledger.cases import CaseState
 from storage.paper.document_key import load_certificate
 from storage.planning import criteria_for, store_of
@@ -230,6 +232,8 @@ def _store(site: Site, declared: StoreDeclaration) -> Iterator[Check]:
     subject = f"store {declared.name}"
     store = store_of(site.stores, declared.name)
     fatal = False
+    if isinstance(store, Probing):
+        store.probe()
     for record_type in site.schedule.record_types:
         for location in record_type.locations:
             if location.store != declared.name:

@@ -26,37 +26,41 @@ _RUN_THERE = "run the program on the machine that holds the disks"
 def encoding_findings(criteria: Criteria) -> Iterator[Finding]:
     """Names are bytes; they are kept apart only where Python reads them as UTF-8 with its escape for other bytes."""
     if os.fsencode("é\udce9") != b"\xc3\xa9\xe9":
-        yield _fatal(criteria, "file names are not read as UTF-8 here", "run with LC_ALL=C.UTF-8")
+        yield fatal(criteria, "file names are not read as UTF-8 here", "run with LC_ALL=C.UTF-8")
 
 
 def layout_findings(criteria: Criteria, facts: Facts) -> Iterator[Finding]:
     """What of the location's settings cannot work, or keeps more than meant."""
     location = facts.location
     if criteria.record_type.disposition is Disposition.ANONYMIZE and location.rows is None:
-        yield _fatal(criteria, "files can only be purged, not anonymized", 'write disposition = "purge"')
+        yield fatal(criteria, "files can only be purged, not anonymized", 'write disposition = "purge"')
     if location.unit not in ("file", "folder"):
-        yield _fatal(
-            criteria, "the unit is neither file nor folder", 'write unit = "file" or unit = "folder"'
-        )
+        yield fatal(criteria, "the unit is neither file nor folder", 'write unit = "file" or unit = "folder"')
     of_rows = location.rows is not None and location.rows.trigger is not None
     if not of_rows and location.trigger_kind in (TriggerKind.TIMESTAMP, TriggerKind.DATE):
-        yield _fatal(
+        yield fatal(
             criteria, "a file has no trigger of that kind", "use name, modified, changed or registered"
         )
     if location.rows is not None and location.unit != "file":
-        yield _fatal(criteria, "rows are in files, not in folders", 'write unit = "file", or leave it out')
+        yield fatal(criteria, "rows are in files, not in folders", 'write unit = "file", or leave it out')
+    yield from footage_findings(criteria, facts)
+
+
+def footage_findings(criteria: Criteria, facts: Facts) -> Iterator[Finding]:
+    """What of a layout gives no trigger, or keeps more than meant: for files and objects alike."""
+    location = facts.location
     if location.trigger_kind is TriggerKind.NAME and not facts.layout.names_time:
-        yield _fatal(
+        yield fatal(
             criteria,
             "the trigger is the name and the layout names no time",
             "add {Y}, {m} and {d} to the layout",
         )
     if facts.footage and not facts.layout.names_camera:
         message = "the layout names no camera: a hold on any camera keeps everything here in its time"
-        yield _told(criteria, message, "add {camera} to the layout")
+        yield told(criteria, message, "add {camera} to the layout")
     if facts.needs_timeline and location.max_length <= 0:
         message = "footage without max_length: a file counts as lasting until the next one of its camera"
-        yield _told(criteria, message, "set max_length to the longest recording, in seconds")
+        yield told(criteria, message, "set max_length to the longest recording, in seconds")
 
 
 def root_findings(criteria: Criteria, root: Path) -> Iterator[Finding]:
@@ -64,15 +68,15 @@ def root_findings(criteria: Criteria, root: Path) -> Iterator[Finding]:
     descriptor = open_root(root)
     try:
         if not gate.works(descriptor):
-            yield _fatal(
+            yield fatal(
                 criteria,
                 "the file system of the root cannot lock a folder, so no hold would be safe",
                 _RUN_THERE,
             )
         if _is_empty(descriptor):
-            yield _fatal(criteria, "the root of the store is empty", "see whether the disk is mounted")
+            yield fatal(criteria, "the root of the store is empty", "see whether the disk is mounted")
     except OSError:
-        yield _fatal(
+        yield fatal(
             criteria, "the root of the store cannot be listed", "give the program's user the right to read it"
         )
     finally:
@@ -86,23 +90,21 @@ def folder_findings(criteria: Criteria, root: Path, facts: Facts) -> Iterator[Fi
             folder = tree.open("")
             if not os.access(".", os.R_OK | os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):
                 message = "the folder of the location cannot be changed"
-                yield _fatal(
+                yield fatal(
                     criteria, message, "give the program's user the rights to read, write and enter it"
                 )
             elif not tree.make_lasting(""):
-                yield _fatal(
+                yield fatal(
                     criteria,
                     "what is deleted in the folder of the location could come back after a power cut",
                     _RUN_THERE,
                 )
             elif _is_empty(folder):
-                yield _told(
-                    criteria, "the folder of the location is empty", "see whether the disk is mounted"
-                )
+                yield told(criteria, "the folder of the location is empty", "see whether the disk is mounted")
     except StoreUnavailable as error:
-        yield _fatal(criteria, error.message, error.hint)
+        yield fatal(criteria, error.message, error.hint)
     except OSError:
-        yield _fatal(
+        yield fatal(
             criteria,
             "the folder of the location cannot be listed",
             "give the program's user the right to read it",
@@ -116,7 +118,7 @@ def recorder_findings(criteria: Criteria, recorder: Frigate | None) -> Iterator[
     try:
         recorder.protection()
     except StoreUnavailable as error:
-        yield _fatal(criteria, error.message, error.hint)
+        yield fatal(criteria, error.message, error.hint)
 
 
 def sealing_findings(criteria: Criteria, root: Path) -> Iterator[Finding]:
@@ -136,7 +138,7 @@ def sealing_findings(criteria: Criteria, root: Path) -> Iterator[Finding]:
     except StoreUnavailable:
         return  # told by `folder_findings`
     if beside:
-        yield _fatal(
+        yield fatal(
             criteria,
             f"{beside} plaintext{'s lie' if beside > 1 else ' lies'} beside a sealed copy: a sealing was interrupted",
             "finish it: retention seal --execute; a stranger's file with our suffix has to be moved away",
@@ -148,9 +150,11 @@ def _is_empty(descriptor: int) -> bool:
         return next(entries, None) is None
 
 
-def _fatal(criteria: Criteria, message: str, hint: str) -> Finding:
+def fatal(criteria: Criteria, message: str, hint: str) -> Finding:
+    """Nothing may be destroyed here until it is solved."""
     return Finding(location=criteria.location.name, message=message, hint=hint, fatal=True)
 
 
-def _told(criteria: Criteria, message: str, hint: str) -> Finding:
+def told(criteria: Criteria, message: str, hint: str) -> Finding:
+    """Something to know about the location as a whole."""
     return Finding(location=criteria.location.name, message=message, hint=hint, count=0)

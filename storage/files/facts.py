@@ -71,7 +71,7 @@ class Found(NamedTuple):
 
     ``modified``: of the file, or of the newest file in the folder (``None``: it is empty). ``changed``: the latest of all times,
     inode changes included. ``touched``: the latest modification, the folder's own included. ``odd``: why nothing can be decided
-    on it, or ``""``.
+    on it, or ``""``. ``first``: when it was first written, where that is known apart from its last modification.
     """
 
     identity: Identity
@@ -79,6 +79,7 @@ class Found(NamedTuple):
     changed: int
     touched: int
     odd: str
+    first: int | None = None
 
 
 class Sighting(NamedTuple):
@@ -122,6 +123,7 @@ class Facts:
     """Makes records for one location at one moment. ``now``: aware. ``protection``: what the recorder was told to retain.
 
     ``needs_timeline``: the end of a file here is known only from its neighbours. ``has_conditions``: rules look at single files.
+    ``growing``: the newest file of a camera may still be written to (never so in a bucket: an upload is whole or not there).
     """
 
     def __init__(
@@ -130,6 +132,8 @@ class Facts:
         now: datetime,
         protection: Protection = NOTHING,
         register: Register | None = None,
+        *,
+        growing: bool = True,
     ) -> None:
         self._protection = protection
         self.location = tree_location(criteria)
@@ -149,6 +153,8 @@ class Facts:
         self._longest = timedelta(seconds=location.max_length)
         self._settled_before = _nanoseconds(now) - round(location.settle * 1e9)
         self._tomorrow = _nanoseconds(now + _DAY)
+        self._growing = growing
+        self._late = max(_DAY, timedelta(seconds=self.location.upload_within))
 
     def holds(self, holds: Iterable[Hold]) -> list[Hold]:
         """The holds as they apply here, cameras by their present names.
@@ -186,7 +192,8 @@ class Facts:
         if not isinstance(placed, Placed):
             return _unreadable(path, it, placed)
         start, end = span_of(placed, self._longest, self.readings, timeline) if self.footage else (None, None)
-        newest = timeline is not None and timeline.is_newest(placed) and self.location.vault_of is None
+        growing = self._growing and self.location.vault_of is None
+        newest = growing and timeline is not None and timeline.is_newest(placed)
         return self._sighting(path, it, placed, start, end, newest=newest)
 
     def sight_again(self, path: str, it: Found, end: datetime | None) -> Sighting:
@@ -256,7 +263,8 @@ class Facts:
         if self.footage and self._protection.covers(placed.camera, start, end):
             return None, PROTECTED
         modified = _moment(it.touched if it.modified is None else it.modified)
-        if self.footage and it.modified is not None and not _agree(modified, start, end):
+        written = modified if it.first is None else _moment(it.first)
+        if self.footage and it.modified is not None and not self._agree(written, start, end):
             return None, CONTRADICTION
         kind = self.location.trigger_kind
         if kind is TriggerKind.CHANGED:
@@ -270,6 +278,13 @@ class Facts:
         named = self.readings.latest(placed.until if placed.end is None else max(placed.until, placed.end))
         return max(named, modified), None
 
+    def _agree(self, written: datetime, start: datetime | None, end: datetime | None) -> bool:
+        """Whether a file was written about when its path says it was recorded. A day is let pass for clocks and zones, and more
+        for uploads that come late by the schedule's own word."""
+        early = start is not None and written < start - _DAY
+        late = end is not None and written > end + self._late
+        return not early and not late
+
 
 def _unreadable(path: str, it: Found, placed: Impossible | None) -> Sighting:
     why = it.odd or (UNRECOGNISED if placed is None else placed.reason)
@@ -280,13 +295,6 @@ def _fields(seen: Sighting, branch: str | None) -> Mapping[str, Value]:
     """The columns that a condition of the schedule may name at a file location."""
     event = seen.placed.event if isinstance(seen.placed, Placed) else None
     return {"size": seen.it.identity.size, "branch": branch, "camera": seen.camera, "event": event}
-
-
-def _agree(modified: datetime, start: datetime | None, end: datetime | None) -> bool:
-    """Whether a file was last written about when its path says it was recorded. A day is let pass for clocks and zones."""
-    early = start is not None and modified < start - _DAY
-    late = end is not None and modified > end + _DAY
-    return not early and not late
 
 
 def _moment(nanoseconds: int) -> datetime:

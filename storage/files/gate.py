@@ -16,7 +16,7 @@ import fcntl
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from retention.errors import StoreUnavailable
@@ -28,10 +28,26 @@ TURNSTILE_PATIENCE = 2.0
 _PAUSE = 0.002
 
 
+def above(root: int) -> int | None:
+    """The turnstile of a folder: the folder above it."""
+    try:
+        upper = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
+    except OSError:
+        return None
+    if os.path.sameopenfile(upper, root):  # the root of the machine: the turnstile would be the gate itself
+        os.close(upper)
+        return None
+    return upper
+
+
+Turnstile = Callable[[int], int | None]
+"""From the gate's descriptor to one of the turnstile, to be closed; ``None``: there is none."""
+
+
 @contextmanager
-def entered(root: int) -> Iterator[None]:
+def entered(root: int, turnstile_of: Turnstile = above) -> Iterator[None]:
     """Hold the gate shared, on a descriptor of the root that no other batch uses. Raises `StoreUnavailable`."""
-    turnstile = _open_turnstile(root)
+    turnstile = turnstile_of(root)
     try:
         if turnstile is not None:
             _try(turnstile, fcntl.LOCK_SH, time.monotonic() + TURNSTILE_PATIENCE)
@@ -50,8 +66,15 @@ def entered(root: int) -> Iterator[None]:
 
 def pass_barrier(root: int, timeout: float) -> None:
     """Take the gate exclusively and let go: whoever was inside has left. Raises `StoreUnavailable` after ``timeout`` seconds."""
+    with closed(root, timeout):
+        pass
+
+
+@contextmanager
+def closed(root: int, timeout: float, turnstile_of: Turnstile = above) -> Iterator[None]:
+    """Hold the gate exclusively: nobody is inside. Raises `StoreUnavailable` after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
-    turnstile = _open_turnstile(root)
+    turnstile = turnstile_of(root)
     try:
         if turnstile is not None:
             _try(turnstile, fcntl.LOCK_EX, min(deadline, time.monotonic() + timeout / 2))
@@ -59,6 +82,7 @@ def pass_barrier(root: int, timeout: float) -> None:
             raise StoreUnavailable(
                 "a batch in the store did not end in time", "see whether a destroying process hangs"
             )
+        yield
         fcntl.flock(root, fcntl.LOCK_UN)
     finally:
         if turnstile is not None:
@@ -75,17 +99,6 @@ def works(root: int) -> bool:
         return False
     fcntl.flock(root, fcntl.LOCK_UN)
     return True
-
-
-def _open_turnstile(root: int) -> int | None:
-    try:
-        above = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
-    except OSError:
-        return None
-    if os.path.sameopenfile(above, root):  # the root of the machine: the turnstile would be the gate itself
-        os.close(above)
-        return None
-    return above
 
 
 def _try(descriptor: int, kind: int, deadline: float) -> bool:

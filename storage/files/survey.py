@@ -10,17 +10,17 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from retention import dates
-from retention.decide import Criteria, Decision, Due
+from retention.decide import Criteria, Decision
 from retention.holds import Hold
 from retention.layout import Placed
 from retention.records import Record
 from retention.schedule import Disposition
 from storage.contract import Finding, Survey
+from storage.files.counting import Counting, date_of
 from storage.files.deciding import decide_all
 from storage.files.facts import SIDECAR, UNRECOGNISED, Facts, Register, Sighting, found
 from storage.files.folder import look, take_inventory
@@ -31,8 +31,6 @@ from storage.files.sealed_name import SealedName, read_name
 from storage.files.tree import Bar, Barred, Entry, Tree, Visit, join
 
 _FILES_AT_ONCE = 1000
-_LINES_AT_ONCE = 500
-_TOLD_EVERY = 1000
 
 
 class Judged(NamedTuple):
@@ -178,11 +176,9 @@ def survey(
     look_through: Look, criteria: Criteria, write: Callable[[bytes], object], progress: Callable[[int], None]
 ) -> Survey:
     """Count everything and write a line per due record. Raises `StoreUnavailable`."""
-    result = Survey(location=criteria.location.name)
+    counting = Counting(criteria, write, progress)
     strangers = links = sealed = 0
     oldest_stranger: int | None = None
-    earliest = latest = None
-    waiting: list[bytes] = []
     for judged in look_through:
         if isinstance(judged, SealedFile):
             # Where the schedule seals they are as they should be; elsewhere somebody has to know that no rule here ends them.
@@ -193,32 +189,9 @@ def survey(
             strangers += not judged.link
             if judged.modified is not None and not judged.link:
                 oldest_stranger = min(judged.modified, oldest_stranger or judged.modified)
-            continue
-        result.population += 1
-        if result.population % _TOLD_EVERY == 0:
-            progress(result.population)
-        decision, seen = judged.decision, judged.seen
-        if not isinstance(decision, Due):
-            result.kept[decision.primary] += 1
-            continue
-        waiting.append(write_line(line_of(seen)))
-        if len(waiting) == _LINES_AT_ONCE:
-            write(b"".join(waiting))
-            waiting.clear()
-        result.due += 1
-        if decision.maximum is not None and decision.days_past_maximum(criteria.on) > 0:
-            result.past_maximum += 1
-        result.volume += seen.it.identity.size
-        if seen.start is not None and seen.end is not None:
-            result.seconds += (seen.end - seen.start).total_seconds()
-        assert seen.trigger is not None  # nothing is due without a trigger
-        earliest = seen.trigger if earliest is None or seen.trigger < earliest else earliest
-        latest = seen.trigger if latest is None or seen.trigger > latest else latest
-    if waiting:
-        write(b"".join(waiting))
-    progress(result.population)
-    result.oldest = None if earliest is None else _day(earliest, criteria)
-    result.newest = None if latest is None else _day(latest, criteria)
+        elif counting.is_due(judged.seen, judged.decision):
+            counting.write(write_line(line_of(judged.seen)))
+    result = counting.end()
     result.findings = list(
         findings_of(
             criteria.location.name,
@@ -239,16 +212,12 @@ def line_of(seen: Sighting) -> Line:
     return Line(seen.path, seen.it.identity, start, end, seen.camera)
 
 
-def _day(moment: datetime, criteria: Criteria) -> date:
-    return dates.local_day(moment, criteria.location.zone, criteria.library.zone)
-
-
 def findings_of(
     location: str, *, strangers: int, oldest: int | None, links: int, sealed: int = 0, bars: Counter[Bar]
 ) -> Sequence[Finding]:
     findings = []
     if strangers:
-        since = "" if oldest is None else f"; the oldest was modified on {_date_of(oldest)}"
+        since = "" if oldest is None else f"; the oldest was modified on {date_of(oldest)}"
         findings.append(
             Finding(
                 location=location, count=strangers, message=f"{strangers} {_files(strangers)} match no layout and are left alone{since}",
@@ -282,13 +251,6 @@ def findings_of(
 
 def _files(count: int) -> str:
     return "file" if count == 1 else "files"
-
-
-def _date_of(nanoseconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).date().isoformat()
-    except (ValueError, OverflowError, OSError):
-        return "an impossible day"
 
 
 def _batched(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:

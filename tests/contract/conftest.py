@@ -10,11 +10,12 @@ import pytest
 from tests.contract.harness import HarnessFactory, Seed, StoreHarness
 from tests.contract.harness_files import HARNESSES as FILES
 from tests.contract.harness_rows import HARNESSES as ROWS
+from tests.contract.harness_s3 import HARNESSES as S3
 from tests.contract.harness_sealed import HARNESSES as SEALED
 from tests.contract.harness_simulator import HARNESSES as SIMULATOR
 from tests.contract.harness_sql import HARNESSES as SQL
 
-FACTORIES: tuple[HarnessFactory, ...] = (*SIMULATOR, *SQL, *FILES, *ROWS, *SEALED)
+FACTORIES: tuple[HarnessFactory, ...] = (*SIMULATOR, *SQL, *FILES, *ROWS, *SEALED, *S3)
 
 Build = Callable[[Sequence[Seed]], StoreHarness]
 

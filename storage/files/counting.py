@@ -1,0 +1,82 @@
+"""Counting a survey: what was decided on each record of a tree or a bucket, and a line for each that is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+from retention import dates
+from retention.decide import Criteria, Decision, Due
+from storage.contract import Survey
+from storage.files.facts import Sighting
+
+_LINES_AT_ONCE = 500
+_TOLD_EVERY = 1000
+
+
+class Counting:
+    """One survey while it runs. For each record `is_due`, and when it says so, `write`; then `end`."""
+
+    def __init__(
+        self, criteria: Criteria, write: Callable[[bytes], object], progress: Callable[[int], None]
+    ) -> None:
+        self._criteria = criteria
+        self._write = write
+        self._progress = progress
+        self._result = Survey(location=criteria.location.name)
+        self._earliest: datetime | None = None
+        self._latest: datetime | None = None
+        self._waiting: list[bytes] = []
+
+    def is_due(self, seen: Sighting, decision: Decision) -> bool:
+        """Count one record with what was decided on it."""
+        result = self._result
+        result.population += 1
+        if result.population % _TOLD_EVERY == 0:
+            self._progress(result.population)
+        if not isinstance(decision, Due):
+            result.kept[decision.primary] += 1
+            return False
+        result.due += 1
+        if decision.maximum is not None and decision.days_past_maximum(self._criteria.on) > 0:
+            result.past_maximum += 1
+        result.volume += seen.it.identity.size
+        if seen.start is not None and seen.end is not None:
+            result.seconds += (seen.end - seen.start).total_seconds()
+        trigger = seen.trigger
+        assert trigger is not None  # nothing is due without a trigger
+        self._earliest = trigger if self._earliest is None or trigger < self._earliest else self._earliest
+        self._latest = trigger if self._latest is None or trigger > self._latest else self._latest
+        return True
+
+    def write(self, line: bytes) -> None:
+        """A whole line of the manifest, in its turn."""
+        self._waiting.append(line)
+        if len(self._waiting) == _LINES_AT_ONCE:
+            self._hand_on()
+
+    def end(self) -> Survey:
+        """What was counted. Findings are the caller's."""
+        self._hand_on()
+        self._progress(self._result.population)
+        self._result.oldest = self._day(self._earliest)
+        self._result.newest = self._day(self._latest)
+        return self._result
+
+    def _hand_on(self) -> None:
+        if self._waiting:
+            self._write(b"".join(self._waiting))
+            self._waiting.clear()
+
+    def _day(self, moment: datetime | None) -> date | None:
+        if moment is None:
+            return None
+        return dates.local_day(moment, self._criteria.location.zone, self._criteria.library.zone)
+
+
+def date_of(nanoseconds: int) -> str:
+    """The day of a time on the file system or in a bucket, for people."""
+    try:
+        return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return "an impossible day"

@@ -1,0 +1,162 @@
+"""A bucket on the whole way of a record: settings, check, doctor, hold, run, certificate."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.console.library import Library
+from tests.storage.s3.buckets import ACCESS, SECRET, Bucket
+
+LOCATION = """
+[store.vendor]
+kind = "s3"
+title = "Bucket shared with the vendor"
+
+[record-type.shared]
+title = "Exports in the vendor's bucket"
+description = "Files shared with the analytics vendor."
+authority = { citation = "Policy 5-9, VI" }
+owner = "Systems"
+personal-data = ["name"]
+trigger = "file uploaded"
+cutoff = "day"
+minimum = "P30D"
+disposition = "purge"
+approval = "standing"
+limits = { records = 10 }
+effective-from = 2020-01-01
+
+[[record-type.shared.location]]
+name = "outbox"
+store = "vendor"
+path = "outbox"
+template = "{any}.{ext}"
+trigger-kind = "modified"
+time-zone = "library"
+subject = "unknown"
+"""
+
+
+def with_bucket(library: Library, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add the bucket to the schedule and the settings, and an object with two versions to the bucket."""
+    with library.policies.open("a", encoding="utf-8") as file:
+        file.write(LOCATION)
+    values = {
+        "BUCKET": bucket.name, "PREFIX": "library", "ENDPOINT": bucket.endpoint, "REGION": "us-east-1", "ADDRESSING": "path",
+        "ACCESS_KEY": ACCESS, "SECRET_KEY": SECRET,
+    }  # fmt: skip
+    for name, value in values.items():
+        monkeypatch.setenv(f"RETENTION_STORES__VENDOR__{name}", value)
+    bucket.put("library/outbox/zqcanary-ada.csv", b"1")
+    bucket.put("library/outbox/zqcanary-ada.csv", b"2")
+    bucket.put("library/outbox/notes", b"of no layout")
+
+
+@pytest.fixture
+def shared(staffed: Library, moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Library, Bucket]:
+    bucket = Bucket(moto_endpoint)
+    with_bucket(staffed, bucket, monkeypatch)
+    return staffed, bucket
+
+
+def test_what_is_due_in_a_bucket_goes_with_a_certificate_that_says_so(shared: tuple[Library, Bucket]) -> None:
+    library, bucket = shared
+    dry = library.done("run", "--record-type", "shared")
+    assert "1 object matches no layout" in dry.out
+    assert len(bucket.everything()) == 3
+    done = library.done("run", "--record-type", "shared", "--execute", "--json").json
+    (result,) = done["results"]
+    assert result["disposal"]["counts"]["destroyed"] == 1
+    assert [key for key, _ in bucket.everything()] == ["library/outbox/notes"]
+    (envelope,) = (library.state / "evidence").glob("*.dsse.json")
+    library.done("certificate", "verify", envelope, "--key", library.state / "evidence" / "retention.pub")
+    statement = base64.b64decode(json.loads(envelope.read_bytes())["payload"])
+    assert b"every version, delete marker and unfinished upload" in statement
+    assert b"Replicas in other buckets" in statement
+    for path in library.state.rglob("*"):
+        assert path.is_dir() or b"zqcanary" not in path.read_bytes(), path
+
+
+def test_check_and_doctor_look_into_the_bucket(shared: tuple[Library, Bucket]) -> None:
+    library, bucket = shared
+    bucket.version("Suspended")
+    said = library.done("check", "--stores")
+    assert "shared/outbox: versioning is suspended" in said.out
+    said = library("doctor")
+    assert "store vendor: shared/outbox: versioning is suspended" in said.out
+    assert "store vendor: its hold gate was passed" in said.out
+    bucket.drop()
+    assert "the bucket does not exist" in library("doctor").out
+    assert library("check", "--stores").code == 7
+
+
+def test_a_hold_placed_keeps_a_bucket_s_objects_and_locks_them(
+    staffed: Library, localstack_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Bucket(localstack_endpoint, versioned="locked")
+    with_bucket(staffed, bucket, monkeypatch)
+    placed = staffed.done(
+        "hold", "place", "--matter", "2035-CV-1", "--kind", "subpoena", "--authority", "District Court", "--record-type", "shared",
+        "--as", "ada", "--json",
+    ).json  # fmt: skip
+    assert placed["hold"]["state"] == "provisional"
+    held = [
+        bucket.client.head_object(Bucket=bucket.name, Key=key, VersionId=version).get(
+            "ObjectLockLegalHoldStatus"
+        )
+        for key, version in bucket.everything()
+        if key.endswith(".csv")
+    ]
+    assert held == ["ON", "ON"]
+    done = staffed.done("run", "--record-type", "shared", "--execute", "--json").json
+    assert done["results"][0]["plan"]["due"] == 0
+    assert len(bucket.everything()) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("BUCKET", "", "needs the name of its bucket"),
+        ("SECRET_KEY", None, "half of its credentials"),
+        ("ADDRESSING", "somehow", "RETENTION_STORES__VENDOR__ADDRESSING"),
+        ("ENDPOINT", "ftp://zqcanary", "RETENTION_STORES__VENDOR__ENDPOINT"),
+    ],
+)
+def test_a_wrong_setting_of_a_bucket_is_named(
+    shared: tuple[Library, Bucket], monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, words: str
+) -> None:
+    library, _ = shared
+    variable = f"RETENTION_STORES__VENDOR__{name}"
+    if value is None:
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, value)
+    said = library("run", "--record-type", "shared")
+    assert said.code == 2
+    assert words in said.err + said.out
+    assert "zqcanary" not in said.err + said.out
+
+
+def test_with_the_ledger_on_a_server_a_bucket_needs_a_gate_for_all_machines(
+    shared: tuple[Library, Bucket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.settings import load_settings
+    from flows.wiring import StoreMap
+    from retention.errors import SettingsError
+    from retention.loader import load
+
+    library, _ = shared
+    monkeypatch.setenv("RETENTION_LEDGER_URL", "postgresql+psycopg://nobody@127.0.0.1:9/none")
+    declared = {store.name: store for store in load(library.policies.read_text(), "policies.toml").stores}
+
+    def store() -> object:
+        return StoreMap(declared, load_settings(), lambda: datetime(2035, 1, 1) - timedelta(0))["vendor"]  # noqa: DTZ001  # not asked
+
+    with pytest.raises(SettingsError, match="all machines share"):
+        store()
+    monkeypatch.setenv("RETENTION_STORES__VENDOR__GATE", str(library.root / "shared"))
+    assert store()
