@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Protocol
 
 from flows.wiring import Site, frozen
-from retention.errors import Refused, RetentionError, UsageError
+from retention.errors import Refused, RetentionError, Unavailable, UsageError
 from retention.schedule import RecordType
 from storage.destroy import Disposal
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.certificates import Certificate
+from storage.opening import expire
 from storage.planning import Plan, open_case, plan
+from storage.time_stamping import over_http, stamp
 
 ACTOR = "scheduler"
 
@@ -122,9 +124,11 @@ def chosen_day(site: Site, on: date | None, *, execute: bool) -> date:
 def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
     """What precedes anything new: end grace periods, push the holds down, settle interrupted batches.
 
+    Finishes first what an interrupted run left of its evidence: a log that disagrees with the ledger stops everything here.
     Returns the holds released, the stores that could not be pushed into, and the cases settled.
     """
     site.ledger.require_ready(site.now())
+    site.certifier.catch_up()
     return site.holding.end_grace(actor=ACTOR), site.holding.preserve(), settle(site)
 
 
@@ -169,7 +173,7 @@ def settle(site: Site) -> list[str]:
 
 
 def follow_up(site: Site) -> list[Certificate]:
-    """Make provisional certificates final whose windows are over."""
+    """Make provisional certificates final whose windows are over; then enter the day's events into the log."""
     finals: list[Certificate] = []
     latest: dict[str, Certificate] = {}
     for certificate in site.ledger.certificates.list():
@@ -182,4 +186,22 @@ def follow_up(site: Site) -> list[Certificate]:
         final = site.certifier.follow_up(certificate, frozen(text), at=site.now(), actor=ACTOR)
         if final is not None:
             finals.append(final)
+    keep_evidence(site)
     return finals
+
+
+def keep_evidence(site: Site) -> None:
+    """The daily care of the evidence: the day's events into the log, a time stamp over it, and the end of old keys of leaves."""
+    site.certifier.anchor(at=site.now(), actor=ACTOR)
+    expire(
+        site.ledger, site.spool, keep=timedelta(days=site.settings.opening_days), at=site.now(), actor=ACTOR
+    )
+    opened, url = site.log.opened(), site.settings.tsa_url
+    if opened is None or url is None:
+        return
+    try:
+        stamp(site.log.files, opened, over_http(url))
+    except Unavailable as error:  # the next run asks again; what was destroyed is certified all the same
+        site.ledger.note(
+            "log.not-stamped", actor=ACTOR, subject=str(opened.root.size), body={"reason": error.message}, at=site.now()
+        )  # fmt: skip

@@ -11,18 +11,23 @@ from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
+import boto3
+
 from flows.settings import Settings, StoreSettings
 from retention.errors import LedgerUnavailable, SettingsError, UsageError
 from retention.loader import load
 from retention.schedule import Schedule, StoreDeclaration, StoreKind
-from retention.signing import SigningKey, generate, load_private
+from retention.signing import load_private
 from storage.certifying import Certifier
 from storage.contract import Pace, Store
 from storage.destroy import Destroyer
 from storage.files.store import FileStore
 from storage.holding import Holding, Signatory
+from storage.kms_signing import KmsSigner
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
+from storage.log import Log
+from storage.signing_keys import SigningKeys
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
 
@@ -76,16 +81,31 @@ class Site:
         return Spool(self.settings.state_dir / "cases")
 
     @cached_property
-    def signing_key(self) -> SigningKey:
-        """The service's own signing key."""
-        return load_private(self._secret("signing.pem"), name=self.settings.state_dir.name)
+    def keys(self) -> SigningKeys:
+        """The library's own keys."""
+        kms = self.settings.signing_kms
+        return SigningKeys(
+            folder=self.settings.state_dir, evidence=self.settings.evidence, ledger=self.ledger, name=self.settings.state_dir.name,
+            log_name=self.settings.log_name,
+            service=None if kms is None else lambda: KmsSigner(boto3.client("kms"), kms, name=self.settings.state_dir.name),
+        )  # fmt: skip
 
     @cached_property
     def certifier(self) -> Certifier:
         return Certifier(
-            ledger=self.ledger, stores=self.stores, evidence=self.settings.evidence, signers=(self.signing_key,),
-            version=version("retention"),
+            ledger=self.ledger, stores=self.stores, evidence=self.settings.evidence, signers=self.keys.signers(),
+            version=version("retention"), log=self.log,
         )  # fmt: skip
+
+    @cached_property
+    def log(self) -> Log:
+        """The transparency log, signed by a key of its own that outlives the signing keys."""
+        return Log(
+            folder=self.settings.log,
+            ledger=self.ledger,
+            key=self.keys.log_key(),
+            signer=self.keys.log_signer(),
+        )
 
     @cached_property
     def destroyer(self) -> Destroyer:
@@ -127,13 +147,10 @@ class Site:
         if not (folder / "sealing.key").exists():
             write_secret(folder / "sealing.key", secrets.token_bytes(KEY_BYTES))
             done.append("made the ledger's sealing key")
-        if not (folder / "signing.pem").exists():
-            key = generate(folder.name)
-            write_secret(folder / "signing.pem", key.dump())
-            self.settings.evidence.mkdir(parents=True, exist_ok=True)
-            (self.settings.evidence / "retention.pub").write_text(key.public.line + "\n", encoding="ascii")
-            done.append(f"made the signing key {key.keyid}")
+        done += self.keys.make()
         revision = self.ledger.connection.upgrade()
+        self.keys.introduce(at=self.now(), actor="upgrade")
+        self.log.publish()
         done.append(f"the ledger is at revision {revision}")
         return done
 

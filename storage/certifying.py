@@ -6,6 +6,7 @@ file is durable beside the evidence before its certificate is written down.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import tempfile
@@ -23,6 +24,7 @@ from retention import facts
 from retention.decide import Criteria
 from retention.envelope import sign
 from retention.errors import Unavailable, VerificationFailed
+from retention.logged import Events, NothingDestroyed
 from retention.outcomes import OPEN, OUTCOMES, Outcome
 from retention.schedule import Period, RecordType, Schedule
 from retention.signing import Signer
@@ -32,6 +34,8 @@ from storage.ledger.batches import ELSEWHERE
 from storage.ledger.cases import Case
 from storage.ledger.certificates import Certificate
 from storage.ledger.ledger import Ledger
+from storage.ledger.log_entries import EntryKind
+from storage.log import Log
 from storage.planning import criteria_for, store_of
 from storage.signatures import approval_of, verified_approvals
 from storage.worklist import Tally, tally
@@ -51,12 +55,21 @@ class _Seen:
 
 
 class Certifier:
-    """Builds, signs and keeps certificates. ``evidence``: folder for leaf files and published copies of the envelopes."""
+    """Builds, signs and keeps certificates. ``evidence``: folder for leaf files and published copies of the envelopes.
+    ``log``: where everything signed here is entered, after it stands in the ledger."""
 
     def __init__(
-        self, *, ledger: Ledger, stores: Stores, evidence: Path, signers: Sequence[Signer], version: str
+        self,
+        *,
+        ledger: Ledger,
+        stores: Stores,
+        evidence: Path,
+        signers: Sequence[Signer],
+        version: str,
+        log: Log,
     ) -> None:
         self._ledger = ledger
+        self._log = log
         self._stores = stores
         self._evidence = evidence
         self._signers = signers
@@ -68,6 +81,40 @@ class Certifier:
         Raises `VerificationFailed` rather than certify more than was read back.
         """
         return self._issue(case, schedule, at=at, actor=actor, supersedes=None)
+
+    def close_without(self, case: Case, counts: Mapping[Outcome, int], *, at: datetime, actor: str) -> None:
+        """Step 10 for a case that destroyed nothing: no certificate, but an entry in the log that says so."""
+        entry = NothingDestroyed(
+            case=case.id, record_type=case.record_type, schedule_digest=case.schedule_digest, manifest_digest=case.manifest_digest,
+            on=case.on, closed=at, items=case.items, already_absent=counts.get(Outcome.ALREADY_ABSENT, 0),
+            withheld=counts.get(Outcome.WITHHELD, 0), not_destroyed=counts.get(Outcome.NOT_DESTROYED, 0),
+            unknown=counts.get(Outcome.UNKNOWN, 0),
+        )  # fmt: skip
+        body = {"counts": {outcome.value: count for outcome, count in counts.items()}, "certificate": None}
+        self._ledger.log.append(
+            EntryKind.NOTHING_DESTROYED, case.id, sign(entry.statement(), self._signers), actor=actor, at=at, closing=body
+        )  # fmt: skip
+        self._log.publish()
+
+    def anchor(self, *, at: datetime, actor: str) -> bool:
+        """Enter the head of the ledger's chain of events into the log, once a day (UTC). Returns whether it did."""
+        last = self._ledger.log.last(EntryKind.EVENTS)
+        if last is not None and last.at.date() >= at.astimezone(UTC).date():
+            return False
+        head = self._ledger.log.head()
+        entry = Events(seq=head.seq, head=head.hash, at=at)
+        self._ledger.log.append(
+            EntryKind.EVENTS, str(head.seq), sign(entry.statement(), self._signers), actor=actor, at=at
+        )
+        self._log.publish()
+        return True
+
+    def catch_up(self) -> None:
+        """Finish what a killed run left: entries that are not in the log's files, envelopes that were not published."""
+        self._log.publish()
+        for certificate in self._ledger.certificates.list():
+            if not self.path(certificate).exists():
+                self.publish(certificate)
 
     def follow_up(
         self, certificate: Certificate, schedule: Schedule, *, at: datetime, actor: str
@@ -123,6 +170,7 @@ class Certifier:
         id = f"{case.id}-{number}"
         self._require_certifiable(case, schedule)
         self._make_folder()
+        before = self._log.publish().opened
         seen, root, digest = self._fold(case, self._evidence / f"{id}.leaves")
         record_type = schedule.record_type(case.record_type)
         windows = self._windows(case, schedule, seen)
@@ -155,7 +203,9 @@ class Certifier:
             ),
             statement=facts.Statement(holds_checked_at=_known(seen.checked), hold_epoch=seen.epoch),
             residual=facts.Residual(windows=windows),
-            evidence=facts.Evidence(root=root, leaves=case.items),
+            evidence=facts.Evidence(
+                root=root, leaves=case.items, signed_by=tuple(signer.keyid for signer in self._signers), checkpoint=None if before is None else base64.b64encode(before.stamped).decode("ascii"),
+            ),
         )  # fmt: skip
         issued = Certificate(
             id=id, case_id=case.id, state=state.value, envelope=sign(form.statement(whole), self._signers), leaves_digest=digest,
@@ -163,6 +213,7 @@ class Certifier:
         )  # fmt: skip
         closing = {"counts": {outcome.value: _total(seen, outcome) for outcome in Outcome}, "certificate": id}
         self._ledger.certificates.issue(issued, actor=actor, closing=closing if supersedes is None else None)
+        self._log.publish()
         self.publish(issued)
         return issued
 

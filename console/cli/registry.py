@@ -32,6 +32,7 @@ GROUPS = {
     "hold": "Legal holds: a duty to preserve beats every rule.",
     "case": "Disposition cases: what a run wants to destroy, and who approved it.",
     "certificate": "Certificates of destruction.",
+    "log": "The transparency log: what was certified, in an order that nobody can change afterwards.",
     "person": "People who decide, and their signing keys.",
     "db": "The ledger.",
     "serve": "Long-running services.",
@@ -84,6 +85,32 @@ COMMANDS = (
         "certificate export",
         "console.cli.certificate:export",
         "Copy a certificate, its leaves and the public key to a folder.",
+    ),
+    Command(
+        "certificate open",
+        "console.cli.evidence:open_",
+        "Prove what became of one record, and nothing about any other.\n\n"
+        "Works until the key of the certificate's leaves expires (RETENTION_OPENING_DAYS). The file it writes names the record.",
+    ),
+    Command(
+        "certificate bundle",
+        "console.cli.evidence:bundle",
+        "Make the folder to hand over: a certificate and all it takes to check it.",
+    ),
+    Command(
+        "certificate keys",
+        "console.cli.evidence:keys",
+        "List the library's signing keys and since when they sign, or introduce new ones.",
+    ),
+    Command("log show", "console.cli.log:show", "Show the log's size, root, key and last time stamp."),
+    Command(
+        "log verify",
+        "console.cli.log:verify",
+        "Verify the whole log: signature, every tile and entry, and the ledger's rows and chain of events.",
+    ),
+    Command("log prove", "console.cli.log:prove", "Prove that a certificate is in the log."),
+    Command(
+        "log consistency", "console.cli.log:consistency", "Prove that the log continues an older checkpoint."
     ),
     Command(
         "person add",

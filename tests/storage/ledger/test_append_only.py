@@ -24,6 +24,7 @@ EVIDENCE = (
     "person",
     "approval",
     "certificate",
+    "log_entry",
 )
 CHANGEABLE = {"case_file", "hold", "counter"}
 NO_EVIDENCE = {"lease", "switch"}
