@@ -83,14 +83,17 @@ def eras(history: Sequence[bytes]) -> tuple[Era, ...]:
         keys = _keys(announced)
         if announced.number != len(checked) or announced.previous != previous:
             raise VerificationFailed("the history of signing keys has a gap")
-        by = signed.check(key_ring(*keys))
-        if set(by) != {key.keyid for key in keys}:
+        new = {key.keyid for key in keys}
+        old = {key.keyid for key in checked[-1][1]} if checked else new
+        by = set(signed.check(key_ring(*keys, *(checked[-1][1] if checked else ()))))
+        if by != {signature.keyid for signature in signed.signatures}:
+            raise VerificationFailed("the introduction of signing keys is signed by a stranger")
+        if not new <= by:
             raise VerificationFailed("a new signing key has not signed its own introduction")
-        if checked:
-            before, old = checked[-1]
-            signed.check(key_ring(*old))
-            if announced.since <= before.since:
-                raise VerificationFailed("the history of signing keys goes back in time")
+        if not by & old:
+            raise VerificationFailed("new signing keys were not introduced by the ones before")
+        if checked and announced.since <= checked[-1][0].since:
+            raise VerificationFailed("the history of signing keys goes back in time")
         checked.append((announced, keys))
         previous = sha256(data).hexdigest()
     ends = [later.since for (_, _), (later, _) in pairwise(checked)]

@@ -80,7 +80,7 @@ def _prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests were left out for want of a server, and what to install."""
+    """Say how many tests were left out for want of a server or a program, and what to install."""
     reasons: dict[str, int] = {}
     for report in terminalreporter.getreports("skipped"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
@@ -88,6 +88,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             told = reason.split(LEFT_OUT, 1)[1]
             reasons[told] = reasons.get(told, 0) + 1
     if not reasons:
-        terminalreporter.write_line("Left out for want of a database server: nothing")
+        terminalreporter.write_line("Left out for want of a server or a program: nothing")
     for told, count in sorted(reasons.items()):
         terminalreporter.write_line(f"LEFT OUT: {count} tests, {told}", yellow=True)
