@@ -172,7 +172,7 @@ def test_the_second_key_may_live_in_a_service_and_move_there(
 ) -> None:
     id = made_there(service)
     moved = keys_at(tmp_path, sqlite_ledger, service=lambda: KmsSigner(service, id))
-    with pytest.raises(SettingsError, match="rotate"):
+    with pytest.raises(SettingsError, match="introduced last"):
         moved.signers()
     moved.rotate(at=LATER, actor="test")
     _, second = moved.signers()
