@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import evergreen, files, memory, plan, purge_mariadb, purge_postgresql
+from bench import evergreen, evidence, files, memory, plan, purge_mariadb, purge_postgresql
 from bench.report import Findings, show
 from bench.sizes import Scale
 from tests.servers.process import ServerUnavailable
@@ -26,6 +26,7 @@ BENCHES: dict[str, Callable[[Scale], Findings]] = {
     "files": files.measure,
     "evergreen": evergreen.measure,
     "memory": memory.measure,
+    "evidence": evidence.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 
