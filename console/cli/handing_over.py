@@ -77,7 +77,7 @@ The checkpoint is signed by the log, and the proof leads from the certificate to
 ```sh
 sed '1,/^$/d' CERTIFICATE.tlog-proof > checkpoint
 sed '/^$/,$d' checkpoint > checkpoint.text
-sed -n 's/^retention-log .*+//p' retention.pub | base64 -d | tail -c 32 > log.raw
+sed -n 's/^retention-log //p' retention.pub | cut -d+ -f3- | base64 -d | tail -c 32 > log.raw
 { printf '\\060\\052\\060\\005\\006\\003\\053\\145\\160\\003\\041\\000'; cat log.raw; } > log.der
 grep -F "$(printf '\\342\\200\\224 ')$(head -n 1 checkpoint) " checkpoint | sed 's/.* //' | base64 -d | tail -c 64 > checkpoint.sig
 openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey log.der -in checkpoint.text -sigfile checkpoint.sig

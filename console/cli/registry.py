@@ -102,6 +102,12 @@ COMMANDS = (
         "console.cli.evidence:keys",
         "List the library's signing keys and since when they sign, or introduce new ones.",
     ),
+    Command(
+        "certificate ordinary-course",
+        "console.cli.ordinary_course:ordinary_course",
+        "Write the signed statement for counsel: what was destroyed in the ordinary course, and whether before service.\n\n"
+        "It neither stores nor prints the patron's name, and does not say whether a record of theirs existed.",
+    ),
     Command("log show", "console.cli.log:show", "Show the log's size, root, key and last time stamp."),
     Command(
         "log verify",

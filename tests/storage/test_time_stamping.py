@@ -112,7 +112,7 @@ def test_a_checkpoint_is_stamped_once_and_openssl_agrees(
     at = checker(authority.root)(pair[1], pair[0])
     assert abs(datetime.now(UTC) - at) < timedelta(minutes=2)
     stamps = log.files.folder / "stamps"
-    words = [
+    words: list[str | Path] = [
         "openssl",
         "ts",
         "-verify",
