@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import evergreen, files, keys, memory, plan, purge_mariadb, purge_postgresql, s3, seal
+from bench import evergreen, evidence, files, keys, memory, plan, purge_mariadb, purge_postgresql, s3, seal
 from bench.report import Findings, show
 from bench.sizes import Scale
 from tests.servers.process import ServerUnavailable
@@ -29,6 +29,7 @@ BENCHES: dict[str, Callable[[Scale], Findings]] = {
     "memory": memory.measure,
     "seal": seal.measure,
     "keys": keys.measure,
+    "evidence": evidence.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -19,8 +19,8 @@ from flows.wiring import Site
 from retention.holds import Matter, MatterKind, Scope
 from retention.outcomes import Outcome
 from retention.records import Personal
-from retention.signing import generate
-from retention.verify import verify
+from retention.signing import generate, key_ring
+from retention.verify import Result, verify
 from storage.holding import Signatory
 from storage.ledger.people import Person, Role
 
@@ -105,10 +105,10 @@ def carry_out(site: Site) -> Round:
 
 
 def _verified(site: Site, path: Path) -> None:
-    key = site.signing_key
+    keys = key_ring(*site.signing_keys.history()[-1].keys)
     with path.with_name(path.name.replace(".dsse.json", ".leaves")).open("rb") as leaves:
-        report = verify(path.read_bytes(), keys={key.keyid: key.public}, leaves=leaves)
-    if not report.complete:
+        report = verify(path.read_bytes(), keys=keys, leaves=leaves)
+    if not report.ok or report.steps[5].result is not Result.PASSED:
         raise AssertionError(report.verdict)
 
 

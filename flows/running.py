@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Protocol
 
 from flows import shredding
@@ -19,6 +19,7 @@ from retention.errors import (
     RetentionError,
     SettingsError,
     StoreUnavailable,
+    Unavailable,
     UsageError,
     VerificationFailed,
 )
@@ -27,7 +28,9 @@ from retention.schedule import RecordType
 from storage.destroy import Disposal
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.certificates import Certificate
+from storage.opening import expire
 from storage.planning import Plan, open_case, plan
+from storage.time_stamping import over_http, stamp
 
 ACTOR = "scheduler"
 
@@ -135,9 +138,11 @@ def chosen_day(site: Site, on: date | None, *, execute: bool) -> date:
 def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
     """What precedes anything new: end grace periods, push the holds down, settle interrupted batches.
 
+    Finishes first what an interrupted run left of its evidence: a log that disagrees with the ledger stops everything here.
     Returns the holds released, the stores that could not be pushed into, and the cases settled.
     """
     site.ledger.require_ready(site.now())
+    site.certifier.catch_up()
     return site.holding.end_grace(actor=ACTOR), site.holding.preserve(), settle(site)
 
 
@@ -183,7 +188,7 @@ def settle(site: Site) -> list[str]:
 
 
 def finish(site: Site) -> tuple[Shredded, list[Certificate]]:
-    """Step 11: replace the root key and remove ciphertext, then say what has become of certificates. Trouble is in the first."""
+    """Step 11: replace the root key and remove ciphertext, say what has become of certificates, care for the evidence. Trouble is in the first."""
     shredded = shredding.finish(site, actor=ACTOR)
     followed: list[Certificate] = []
     latest: dict[str, Certificate] = {}
@@ -203,4 +208,22 @@ def finish(site: Site) -> tuple[Shredded, list[Certificate]]:
             continue
         if follower is not None:
             followed.append(follower)
+    keep_evidence(site)
     return shredded, followed
+
+
+def keep_evidence(site: Site) -> None:
+    """The daily care of the evidence: the day's events into the log, a time stamp over it, and the end of old keys of leaves."""
+    site.certifier.anchor(at=site.now(), actor=ACTOR)
+    expire(
+        site.ledger, site.spool, keep=timedelta(days=site.settings.opening_days), at=site.now(), actor=ACTOR
+    )
+    opened, url = site.log.opened(), site.settings.tsa_url
+    if opened is None or url is None:
+        return
+    try:
+        stamp(site.log.files, opened, over_http(url))
+    except Unavailable as error:  # the next run asks again; what was destroyed is certified all the same
+        site.ledger.note(
+            "log.not-stamped", actor=ACTOR, subject=str(opened.root.size), body={"reason": error.message}, at=site.now()
+        )  # fmt: skip

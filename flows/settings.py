@@ -64,6 +64,16 @@ class Settings(BaseSettings):
     """SQLAlchemy URL of the ledger; by default SQLite in the state directory."""
     evidence_dir: Path | None = None
     """Where certificates are published; by default ``evidence`` in the state directory."""
+    log_dir: Path | None = None
+    """Where the transparency log is published; by default ``log`` beside the certificates."""
+    log_name: str | None = None
+    """The log's name, for instance the address under which the library publishes it; by default made from its key."""
+    signing_kms: str | None = None
+    """The P-256 signing key, when it lives in AWS KMS: id, ARN or alias. Region and rights come from the AWS environment."""
+    tsa_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    """Time-stamping authority (RFC 3161) for signed PDFs and, once a day, for a stamp over the log; by default none is asked."""
+    opening_days: int = Field(default=730, ge=0, le=36500)
+    """Days after the end of a case for which single records can be proven from its certificate."""
     keyring: Path = Path("~/.config/retention/keys")
     """Where ``--as NAME`` looks for a person's signing key."""
     keys_url: SecretStr | None = None
@@ -97,8 +107,6 @@ class Settings(BaseSettings):
     """Where telephone numbers without a country code are from."""
     coverage: str = "0 6 * * 1"
     """Cron of the look for what no rule speaks about."""
-    tsa_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
-    """Time stamping authority (RFC 3161) for signed PDFs; by default none."""
     stores: dict[str, StoreSettings] = {}
 
     @property
@@ -110,6 +118,10 @@ class Settings(BaseSettings):
     @property
     def evidence(self) -> Path:
         return self.evidence_dir or self.state_dir / "evidence"
+
+    @property
+    def log(self) -> Path:
+        return self.log_dir or self.evidence / "log"
 
 
 def load_settings() -> Settings:

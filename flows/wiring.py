@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
+import boto3
 from pydantic import SecretStr
 
 from flows.settings import Settings, StoreSettings
@@ -25,7 +26,7 @@ from retention.errors import (
 )
 from retention.loader import load
 from retention.schedule import Disposition, Schedule, StoreDeclaration, StoreKind, TreeLocation
-from retention.signing import SigningKey, generate, load_private
+from retention.signing import load_private
 from storage.certifying import Certifier
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
@@ -36,8 +37,10 @@ from storage.holding import Holding, Signatory
 from storage.keys.keystore import KeyStore
 from storage.keys.opening import KeySite
 from storage.keys.worker import KeyWorker
+from storage.kms_signing import KmsSigner
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
+from storage.log import Log
 from storage.paper import document_key
 from storage.paper.document_key import DocumentKey
 from storage.s3.store import S3Store
@@ -45,6 +48,7 @@ from storage.s3.wire import Address
 from storage.scanning.known import Known
 from storage.sealed.remembering import remembered
 from storage.sealed.store import SealedStore
+from storage.signing_keys import SigningKeys
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
 
@@ -143,9 +147,14 @@ class Site:
         return Spool(self.settings.state_dir / "cases")
 
     @cached_property
-    def signing_key(self) -> SigningKey:
-        """The service's own signing key."""
-        return load_private(self._secret("signing.pem"), name=self.settings.state_dir.name)
+    def signing_keys(self) -> SigningKeys:
+        """The library's own keys."""
+        kms = self.settings.signing_kms
+        return SigningKeys(
+            folder=self.settings.state_dir, evidence=self.settings.evidence, ledger=self.ledger, name=self.settings.state_dir.name,
+            log_name=self.settings.log_name,
+            service=None if kms is None else lambda: KmsSigner(boto3.client("kms"), kms, name=self.settings.state_dir.name),
+        )  # fmt: skip
 
     @cached_property
     def document_key(self) -> DocumentKey:
@@ -155,9 +164,19 @@ class Site:
     @cached_property
     def certifier(self) -> Certifier:
         return Certifier(
-            ledger=self.ledger, stores=self.stores, evidence=self.settings.evidence, signers=(self.signing_key,),
-            version=version("retention"),
+            ledger=self.ledger, stores=self.stores, evidence=self.settings.evidence, signers=self.signing_keys.signers(),
+            version=version("retention"), log=self.log,
         )  # fmt: skip
+
+    @cached_property
+    def log(self) -> Log:
+        """The transparency log, signed by a key of its own that outlives the signing keys."""
+        return Log(
+            folder=self.settings.log,
+            ledger=self.ledger,
+            key=self.signing_keys.log_key(),
+            signer=self.signing_keys.log_signer(),
+        )
 
     @cached_property
     def destroyer(self) -> Destroyer:
@@ -199,12 +218,7 @@ class Site:
         if not (folder / "sealing.key").exists():
             write_secret(folder / "sealing.key", secrets.token_bytes(KEY_BYTES))
             done.append("made the ledger's sealing key")
-        if not (folder / "signing.pem").exists():
-            key = generate(folder.name)
-            write_secret(folder / "signing.pem", key.dump())
-            self.settings.evidence.mkdir(parents=True, exist_ok=True)
-            (self.settings.evidence / "retention.pub").write_text(key.public.line + "\n", encoding="ascii")
-            done.append(f"made the signing key {key.keyid}")
+        done += self.signing_keys.make()
         if not (folder / "document-signing.pem").exists():
             pem, certificate = document_key.make(self._signs_as(), at=self.now())
             write_secret(folder / "document-signing.pem", pem)
@@ -213,6 +227,8 @@ class Site:
                 (place / "document-signing.crt").write_bytes(certificate)
             done.append("made the key that signs certificates as PDF")
         revision = self.ledger.connection.upgrade()
+        self.signing_keys.introduce(at=self.now(), actor="upgrade")
+        self.log.publish()
         done.append(f"the ledger is at revision {revision}")
         done.append(f"the key store is at revision {self.keys.upgrade(at=self.now())}")
         with suppress(

@@ -271,13 +271,17 @@ class Residual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """``root``: Merkle root (hex) over ``leaves`` leaf hashes. The last three stay null where no log or time stamp is kept."""
+    """``root``: Merkle root (hex) over ``leaves`` leaf hashes. A certificate cannot know its own place in the log or the time stamp
+    over it: ``log_index`` and ``time_stamp`` are null, and stand in the proof beside it."""
 
     leaves: int
     root: str
     tree: str = TREE
+    signed_by: tuple[str, ...] = ()
+    """Ids of the keys that sign it: a signature taken away or put under another name is noticed."""
     log_index: int | None = None
     checkpoint: str | None = None
+    """The log's checkpoint before it: base64 of the signed note; null for the first entry of a log."""
     time_stamp: str | None = None
 
 

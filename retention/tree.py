@@ -1,4 +1,4 @@
-"""Merkle tree of RFC 6962 §2.1 over leaf hashes: root, inclusion path, and the check of a path (RFC 9162 §2.1.3).
+"""Merkle tree of RFC 6962 §2.1 over leaf hashes: root, inclusion path, and the check of paths (RFC 9162 §2.1.3 and §2.1.4).
 
 Takes leaf *hashes* (see `retention.leaves`), not leaf data. In a certificate the leaves stand sorted by their hash: the
 hashes are salted, so their order says nothing about the order of the records.
@@ -57,7 +57,7 @@ class Tree:
         data = bytes(self._waiting[:whole])
         del self._waiting[:whole]
         for start in range(0, whole, _CHUNK):
-            _push(self._range, _LEVEL, _perfect(data[start : start + _CHUNK]))
+            _push(self._range, _LEVEL, perfect(data[start : start + _CHUNK]))
 
     def root(self) -> Root:
         """The root over what was appended so far; more may be appended afterwards."""
@@ -79,7 +79,8 @@ def _push(parts: list[tuple[int, bytes]], level: int, subtree: bytes) -> None:
     parts.append((level, subtree))
 
 
-def _perfect(data: bytes) -> bytes:
+def perfect(data: bytes) -> bytes:
+    """The root over concatenated hashes whose number is a power of two."""
     while len(data) > HASH_BYTES:
         data = b"".join([sha256(b"\x01" + data[i : i + 64]).digest() for i in range(0, len(data), 64)])
     return data
@@ -147,3 +148,32 @@ def includes(root: Root, leaf: bytes, index: int, path: Sequence[bytes]) -> bool
         position >>= 1
         last >>= 1
     return last == 0 and result == root.hash
+
+
+def consistent(old: Root, new: Root, path: Sequence[bytes]) -> bool:
+    """Whether the path proves that the tree of ``new`` begins with the tree of ``old`` (RFC 9162 §2.1.4.2)."""
+    if old.size in (0, new.size):
+        return not path and (old.hash == new.hash if old.size else old.hash == EMPTY_ROOT)
+    if old.size > new.size or any(len(one) != HASH_BYTES for one in path):
+        return False
+    position, last = old.size - 1, new.size - 1
+    while position & 1:
+        position >>= 1
+        last >>= 1
+    rest = list(path) if position else [old.hash, *path]
+    if not rest:
+        return False
+    before = after = rest[0]
+    for sibling in rest[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            before, after = node(sibling, before), node(sibling, after)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            after = node(after, sibling)
+        position >>= 1
+        last >>= 1
+    return last == 0 and before == old.hash and after == new.hash

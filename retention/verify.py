@@ -9,7 +9,11 @@ same here, in docs/certificate.md and in the tests:
 4. counts add up, and nothing is claimed that read-backs did not see;
 5. approvals: signatures, persons, and that they are for this case, manifest and schedule;
 6. the leaves file has the size and the Merkle root of the certificate;
-7. dates are in an order in which the events can have happened.
+7. dates are in an order in which the events can have happened;
+8. it stands in the library's transparency log (`retention.verify_log`);
+9. the log continues older checkpoints, the one in the certificate among them;
+10. a time stamp over the log shows since when;
+11. where a record was opened: its leaf is one of the certificate's (`retention.opening`).
 
 Refuses to be satisfied with nothing: no key is an error, a step without input is *not checked*, which is not *passed*.
 """
@@ -22,7 +26,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -40,43 +44,24 @@ from retention.certificate import (
 from retention.document import JSON, MAX_BYTES
 from retention.errors import RetentionError, UsageError, VerificationFailed
 from retention.facts import Facts, State
+from retention.log_files import LogFiles
+from retention.note import ED25519, load_keys
+from retention.note import MAX_BYTES as MAX_NOTE
+from retention.opening import Opening, is_opening
+from retention.opening import read as read_opening
 from retention.signing import MAX_KEY_FILE, PublicKey, key_ring, load_public_keys
+from retention.steps import OPENING, STEPS, Result, Step, step, unchecked
 from retention.tree import HASH_BYTES, ascending, root
+from retention.verify_log import LogEvidence, log_steps
 
-STEPS = {
-    1: "readable and canonical",
-    2: "signed by a given key",
-    3: "a certificate of destruction with all its fields",
-    4: "counts add up and read-backs cover them",
-    5: "approvals",
-    6: "leaves file and Merkle root",
-    7: "dates",
-}
+__all__ = ["STEPS", "Report", "Result", "Step", "main", "verify"]
+
 _BLOCK = 1024 * 1024
-
-
-class Result(StrEnum):
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_CHECKED = "not-checked"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One numbered step and what came of it. ``detail``: one line; for a failure or an unchecked step, why."""
-
-    number: int
-    result: Result
-    detail: str
-
-    @property
-    def name(self) -> str:
-        return STEPS[self.number]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All seven steps, in order. ``certificate``: its id, once step 3 has passed."""
+    """All steps, in order; the last one only about an opened record. ``certificate``: its id, once step 3 has passed."""
 
     steps: tuple[Step, ...]
     certificate: str | None = None
@@ -85,27 +70,27 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Steps 1 to 5 and 7 passed, and step 6 did not fail. See `complete`."""
+        """Steps 1 to 5 and 7 passed, and no other failed. See `complete`."""
         passed = {step.number for step in self.steps if step.result is Result.PASSED}
         failed = {step.number for step in self.steps if step.result is Result.FAILED}
         return {1, 2, 3, 4, 5, 7} <= passed and not failed
 
     @property
     def complete(self) -> bool:
-        """All seven steps passed: the leaves file was given, too."""
-        return {step.number for step in self.steps if step.result is Result.PASSED} == set(STEPS)
+        """Every step passed: the leaves file, the log and a time stamp were given, too."""
+        return all(step.result is Result.PASSED for step in self.steps)
 
     @property
     def verdict(self) -> str:
         """One line for people."""
-        for step in self.steps:
-            if step.result is Result.FAILED:
-                return f"not verified: step {step.number} ({step.name}) failed: {step.detail}"
+        for done in self.steps:
+            if done.result is Result.FAILED:
+                return f"not verified: step {done.number} ({done.name}) failed: {done.detail}"
         said = f"; it says that {self.withdraws} no longer holds" if self.withdraws else ""
         if self.complete:
             return f"verified: certificate {self.certificate}, all steps{said}"
-        unchecked = ", ".join(str(step.number) for step in self.steps if step.result is Result.NOT_CHECKED)
-        return f"verified: certificate {self.certificate}; not checked: step {unchecked}{said}"
+        left = ", ".join(str(step.number) for step in self.steps if step.result is Result.NOT_CHECKED)
+        return f"verified: certificate {self.certificate}; not checked: step {left}{said}"
 
     def document(self) -> dict[str, JSON]:
         """The report as JSON, version 1."""
@@ -129,12 +114,16 @@ def verify(
     keys: Mapping[str, PublicKey],
     leaves: bytes | IO[bytes] | None,
     people: Mapping[str, PublicKey] | None = None,
+    log: LogEvidence | None = None,
+    opening: Opening | None = None,
+    retired: Mapping[str, datetime] | None = None,
 ) -> Report:
     """Check one certificate. Failures are results; only a call that cannot succeed raises `UsageError` (no keys).
 
     ``keys``: public keys of the library's certificates by key id. ``leaves``: the leaves file, whole or as a stream of
     which at most the certified size is read. ``people``: keys of the persons who may approve; without it, step 5 relies
-    on the persons' keys written in the certificate.
+    on the persons' keys written in the certificate. ``log``: what is known of the transparency log. ``opening``: a record
+    to show in it. ``retired``: keys that signed until a time and no longer (`retention.key_history`).
     """
     if not keys:
         raise UsageError("no key given: a signature cannot be checked", "name the library's public key")
@@ -151,10 +140,12 @@ def verify(
         statement = signed.statement()
         passed("canonical JSON")
         # 2. Signed by a given key
-        passed("valid signature by " + ", ".join(signed.check(keys)))
+        signers = signed.check(keys)
+        passed("valid signature by " + ", ".join(signers))
         # 3. A certificate of destruction with all its fields
         unknown: list[str] = []
         facts, claimed = _certificate(statement, unknown)
+        _require_signatures(signed, facts, retired or {})
         passed(
             f"{len(unknown)} field(s) unknown to this version were not checked"
             if unknown
@@ -163,25 +154,31 @@ def verify(
     except VerificationFailed as error:
         done.append(Step(number=len(done) + 1, result=Result.FAILED, detail=error.message))
         why = f"step {len(done)} failed"
-        rest = [Step(number=n, result=Result.NOT_CHECKED, detail=why) for n in STEPS if n > len(done)]
+        rest = [unchecked(n, why) for n in STEPS if n > len(done) and (n != OPENING or opening is not None)]
         return Report(steps=(*done, *rest))
-    # 4. to 7. say each for itself what is wrong
+    # 4. to 11. say each for itself what is wrong
     checks: tuple[Callable[[], Step], ...] = (
-        lambda: _step(4, _counts(facts, claimed), f"{facts.what.items} items"),
-        lambda: _step(5, approval_problems(facts, people), _approved(facts, people)),
+        lambda: step(4, _counts(facts, claimed), f"{facts.what.items} items"),
+        lambda: step(5, approval_problems(facts, people), _approved(facts, people)),
         lambda: _leaves(facts, leaves),
-        lambda: _step(7, _dates(facts, claimed), "in order"),
+        lambda: step(7, _dates(facts, claimed), "in order"),
     )
+    steps = (*done, *(check() for check in checks), *log_steps(envelope, facts, log))
+    if opening is not None:
+        steps += (step(OPENING, opening.problems(facts), opening.sentence),)
     identity = facts.identity
     withdraws = identity.supersedes if identity.state is State.SUPERSEDED else None
-    return Report(steps=(*done, *(check() for check in checks)), certificate=identity.id, withdraws=withdraws)
+    return Report(steps=steps, certificate=identity.id, withdraws=withdraws)
 
 
-def _step(number: int, problems: Iterator[str], detail: str) -> Step:
-    problem = next(problems, None)
-    if problem is not None:
-        return Step(number=number, result=Result.FAILED, detail=problem)
-    return Step(number=number, result=Result.PASSED, detail=detail)
+def _require_signatures(signed: envelopes.Envelope, facts: Facts, retired: Mapping[str, datetime]) -> None:
+    """Step 3: the certificate names the keys that sign it, and each of them did: no signature was taken away. None of them had
+    been retired before it was issued."""
+    named, there = facts.evidence.signed_by, {signature.keyid for signature in signed.signatures}
+    if not named or not set(named) <= there:
+        raise VerificationFailed("a signature that the certificate names is missing")
+    if any(keyid in retired and facts.identity.issued >= retired[keyid] for keyid in named):
+        raise VerificationFailed("it is signed with a key that had been retired when it was issued")
 
 
 def _certificate(statement: dict[str, JSON], unknown: list[str]) -> tuple[Facts, dict[str, JSON]]:
@@ -241,9 +238,9 @@ def _approved(facts: Facts, people: Mapping[str, PublicKey] | None) -> str:
 def _leaves(facts: Facts, leaves: bytes | IO[bytes] | None) -> Step:
     """Step 6."""
     if leaves is None:
-        return Step(number=6, result=Result.NOT_CHECKED, detail="no leaves file given")
+        return unchecked(6, "no leaves file given")
     source = io.BytesIO(leaves) if isinstance(leaves, bytes) else leaves
-    return _step(
+    return step(
         6, _leaf_problems(facts, source), f"{facts.evidence.leaves} leaves, root {facts.evidence.root}"
     )
 
@@ -286,10 +283,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--person-key", type=Path, action="append", help="file with keys of persons who may approve"
     )
     parser.add_argument("--leaves", type=Path, help="the leaves file kept beside the certificate")
+    parser.add_argument("--log", type=Path, help="folder of the library's transparency log")
+    parser.add_argument("--proof", type=Path, help="proof that the certificate is in the log (.tlog-proof)")
+    parser.add_argument("--checkpoint", type=Path, action="append", help="an older checkpoint of the log")
     parser.add_argument("--json", action="store_true", help="write the report as JSON")
     options = parser.parse_args(arguments)
     try:
-        report = _verify_files(options.file, options.key, options.person_key, options.leaves)
+        report = _verify_files(options)
     except OSError as error:
         sys.stderr.write(f"error: cannot read {error.filename}: {error.strerror}\n")
         return UsageError.exit_code
@@ -299,24 +299,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         sys.stdout.write(json.dumps(report.document(), indent=2) + "\n")
     else:
-        for step in report.steps:
+        for done in report.steps:
             sys.stdout.write(
-                f"{step.number}. {step.name}: {step.result.value.replace('-', ' ')}: {step.detail}\n"
+                f"{done.number}. {done.name}: {done.result.value.replace('-', ' ')}: {done.detail}\n"
             )
         sys.stdout.write(report.verdict + "\n")
     return 0 if report.ok else VerificationFailed.exit_code
 
 
-def _verify_files(file: Path, keys: list[Path], people: list[Path] | None, leaves: Path | None) -> Report:
-    envelope = _head(file, MAX_BYTES)
-    ring = key_ring(*(key for path in keys for key in load_public_keys(_head(path, MAX_KEY_FILE))))
+def _verify_files(options: argparse.Namespace) -> Report:
+    """The certificate, or the opened record with the certificate inside, and what was named beside it."""
+    data = _head(options.file, MAX_BYTES)
+    opening = read_opening(data) if is_opening(data) else None
+    envelope = data if opening is None else opening.envelope
+    texts = [_head(path, MAX_KEY_FILE) for path in options.key]
+    ring = key_ring(*(key for text in texts for key in load_public_keys(text)))
     persons = None
-    if people is not None:
-        persons = key_ring(*(key for path in people for key in load_public_keys(_head(path, MAX_KEY_FILE))))
-    if leaves is None:
-        return verify(envelope, keys=ring, leaves=None, people=persons)
-    with leaves.open("rb") as source:
-        return verify(envelope, keys=ring, leaves=source, people=persons)
+    if options.person_key is not None:
+        persons = key_ring(
+            *(key for path in options.person_key for key in load_public_keys(_head(path, MAX_KEY_FILE)))
+        )
+    keys = tuple(key for text in texts for key in load_keys(text))
+    log = LogEvidence(
+        keys=tuple(key for key in keys if key.kind == ED25519),
+        witnesses=tuple(key for key in keys if key.kind != ED25519),
+        files=None if options.log is None else LogFiles(options.log),
+        proof=None if options.proof is None else _head(options.proof, MAX_NOTE),
+        older=tuple(_head(path, MAX_NOTE) for path in options.checkpoint or ()),
+    )
+    if options.leaves is None:
+        return verify(envelope, keys=ring, leaves=None, people=persons, log=log, opening=opening)
+    with options.leaves.open("rb") as source:
+        return verify(envelope, keys=ring, leaves=source, people=persons, log=log, opening=opening)
 
 
 def _head(path: Path, limit: int) -> bytes:

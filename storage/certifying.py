@@ -6,6 +6,7 @@ file is durable beside the evidence before its certificate is written down.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import tempfile
@@ -26,6 +27,7 @@ from retention.envelope import read as read_envelope
 from retention.envelope import sign
 from retention.errors import Unavailable, VerificationFailed
 from retention.exports import third_parties
+from retention.logged import Events, NothingDestroyed
 from retention.outcomes import OPEN, OUTCOMES, Outcome
 from retention.schedule import Period, RecordType, Schedule, TreeLocation
 from retention.signing import Signer
@@ -36,6 +38,8 @@ from storage.ledger.batches import ELSEWHERE
 from storage.ledger.cases import Case
 from storage.ledger.certificates import Certificate
 from storage.ledger.ledger import Ledger
+from storage.ledger.log_entries import EntryKind
+from storage.log import Log
 from storage.planning import criteria_for, store_of
 from storage.sealed import erasures
 from storage.signatures import approval_of, verified_approvals
@@ -60,12 +64,21 @@ class _Seen:
 
 
 class Certifier:
-    """Builds, signs and keeps certificates. ``evidence``: folder for leaf files and published copies of the envelopes."""
+    """Builds, signs and keeps certificates. ``evidence``: folder for leaf files and published copies of the envelopes.
+    ``log``: where everything signed here is entered, after it stands in the ledger."""
 
     def __init__(
-        self, *, ledger: Ledger, stores: Stores, evidence: Path, signers: Sequence[Signer], version: str
+        self,
+        *,
+        ledger: Ledger,
+        stores: Stores,
+        evidence: Path,
+        signers: Sequence[Signer],
+        version: str,
+        log: Log,
     ) -> None:
         self._ledger = ledger
+        self._log = log
         self._stores = stores
         self._evidence = evidence
         self._signers = signers
@@ -77,6 +90,40 @@ class Certifier:
         Raises `VerificationFailed` rather than certify more than was read back.
         """
         return self._issue(case, schedule, at=at, actor=actor, before=None)
+
+    def close_without(self, case: Case, counts: Mapping[Outcome, int], *, at: datetime, actor: str) -> None:
+        """Step 10 for a case that destroyed nothing: no certificate, but an entry in the log that says so."""
+        entry = NothingDestroyed(
+            case=case.id, record_type=case.record_type, schedule_digest=case.schedule_digest, manifest_digest=case.manifest_digest,
+            on=case.on, closed=at, items=case.items, already_absent=counts.get(Outcome.ALREADY_ABSENT, 0),
+            withheld=counts.get(Outcome.WITHHELD, 0), not_destroyed=counts.get(Outcome.NOT_DESTROYED, 0),
+            unknown=counts.get(Outcome.UNKNOWN, 0),
+        )  # fmt: skip
+        body = {"counts": {outcome.value: count for outcome, count in counts.items()}, "certificate": None}
+        self._ledger.log.append(
+            EntryKind.NOTHING_DESTROYED, case.id, sign(entry.statement(), self._signers), actor=actor, at=at, closing=body
+        )  # fmt: skip
+        self._log.publish()
+
+    def anchor(self, *, at: datetime, actor: str) -> bool:
+        """Enter the head of the ledger's chain of events into the log, once a day (UTC). Returns whether it did."""
+        last = self._ledger.log.last(EntryKind.EVENTS)
+        if last is not None and last.at.date() >= at.astimezone(UTC).date():
+            return False
+        head = self._ledger.log.head()
+        entry = Events(seq=head.seq, head=head.hash, at=at)
+        self._ledger.log.append(
+            EntryKind.EVENTS, str(head.seq), sign(entry.statement(), self._signers), actor=actor, at=at
+        )
+        self._log.publish()
+        return True
+
+    def catch_up(self) -> None:
+        """Finish what a killed run left: entries that are not in the log's files, envelopes that were not published."""
+        self._log.publish()
+        for certificate in self._ledger.certificates.list():
+            if not self.path(certificate).exists():
+                self.publish(certificate)
 
     def follow_up(
         self, certificate: Certificate, schedule: Schedule, *, at: datetime, actor: str
@@ -191,7 +238,7 @@ class Certifier:
             ),
             statement=facts.Statement(holds_checked_at=_known(seen.checked), hold_epoch=seen.epoch),
             residual=facts.Residual(windows=windows, third_parties=self._third_parties(case, record_type)),
-            evidence=facts.Evidence(root=root, leaves=case.items),
+            evidence=self._evidence_now(root, case.items),
         )  # fmt: skip
         closing = {"counts": {outcome.value: _total(seen, outcome) for outcome in Outcome}, "certificate": id}
         return self._give_out(
@@ -217,9 +264,19 @@ class Certifier:
             ),
             authority=was.authority, what=was.what, how=was.how, verification=was.verification, people=was.people,
             statement=was.statement, residual=replace(was.residual, windows=(*was.residual.windows, erasures.DOUBTFUL)),
-            evidence=was.evidence,
+            evidence=self._evidence_now(was.evidence.root, was.evidence.leaves),
         )  # fmt: skip
         return self._give_out(whole, digest, None, actor=actor, closing=None)
+
+    def _evidence_now(self, root: str, leaves: int) -> facts.Evidence:
+        """With the keys that sign now, and the checkpoint of the log before this certificate."""
+        opened = self._log.publish().opened
+        return facts.Evidence(
+            root=root,
+            leaves=leaves,
+            signed_by=tuple(signer.keyid for signer in self._signers),
+            checkpoint=None if opened is None else base64.b64encode(opened.stamped).decode("ascii"),
+        )
 
     def _give_out(
         self, whole: form.Certificate, digest: str, final_from: date | None, *, actor: str, closing: Mapping[str, Any] | None
@@ -231,6 +288,7 @@ class Certifier:
             envelope=sign(form.statement(whole), self._signers), leaves_digest=digest, final_from=final_from, at=identity.issued,
         )  # fmt: skip
         self._ledger.certificates.issue(issued, actor=actor, closing=closing)
+        self._log.publish()
         self.publish(issued)
         return issued
 

@@ -451,13 +451,7 @@ class Destroyer:
         if state.counts[Outcome.DESTROYED]:
             certificate = self._certifier.certify(case, work.schedule, at=self._now(), actor=self._actor)
         else:
-            self._ledger.cases.close(
-                case.id,
-                CaseState.CLOSED,
-                actor=self._actor,
-                at=self._now(),
-                body={"counts": plain(state.counts), "certificate": None},
-            )
+            self._certifier.close_without(case, state.counts, at=self._now(), actor=self._actor)
         self._remember(work)
         self._spool.drop_manifests(case.id)
         return Disposal(case=self._ledger.cases.get(case.id), counts=state.counts, certificate=certificate)

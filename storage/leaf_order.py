@@ -1,7 +1,7 @@
 """Leaf order: sorts any number of leaf hashes by hash with flat memory, and writes the leaves file of a certificate.
 
 Leaves come in manifest order, which would tell an outsider which leaf is which record. They are written to a private
-spool in sorted runs and read back bucket by bucket (by first byte). The spool has no name in the file system, so a crash leaves
+spool in runs, each parted by first byte, and read back and sorted bucket by bucket. The spool has no name in the file system, so a crash leaves
 nothing behind; the leaves file appears whole or not at all.
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import tempfile
 from array import array
-from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 
@@ -20,9 +20,7 @@ from retention.errors import Unavailable, UsageError
 from retention.tree import HASH_BYTES, Root, Tree, split
 
 RUN = 65_536
-"""Hashes sorted in memory at once: about 7 MB. Ten million leaves make 153 runs."""
-
-_BUCKETS = [bytes((first,)) for first in range(256)]
+"""Hashes parted in memory at once: about 7 MB. Ten million leaves make 153 runs."""
 
 
 class LeafOrder:
@@ -58,13 +56,14 @@ class LeafOrder:
             self._write(run)
 
     def _write(self, run: bytes) -> None:
-        hashes = sorted(split(run))
+        buckets: list[list[bytes]] = [[] for _ in range(256)]
+        for one in split(run):
+            buckets[one[0]].append(one)
         start = sum(ends[-1] - ends[0] for ends in self._runs)
-        bounds = [bisect_left(hashes, first) for first in _BUCKETS] + [len(hashes)]
         with _disk():
             self._spool.seek(start)
-            self._spool.write(b"".join(hashes))
-        self._runs.append(array("q", [start + bound * HASH_BYTES for bound in bounds]))
+            self._spool.write(b"".join(map(b"".join, buckets)))
+        self._runs.append(array("q", accumulate((len(one) * HASH_BYTES for one in buckets), initial=start)))
 
     def blocks(self) -> Iterator[bytes]:
         """All hashes in ascending order, in concatenated blocks (empty ones left out). Can be asked for again."""

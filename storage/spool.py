@@ -185,6 +185,23 @@ class Spool:
             )
         return key
 
+    def has_evidence_key(self, case_id: str) -> bool:
+        """Whether single records of the case can still be opened."""
+        return (self._folder(case_id) / "evidence.key").is_file()
+
+    def with_evidence_key(self) -> list[str]:
+        """The cases whose key still lives."""
+        with _disk():
+            paths = list(self.root.glob("*/evidence.key"))
+        return sorted(path.parent.name for path in paths if _CASE_ID.fullmatch(path.parent.name))
+
+    def drop_evidence_key(self, case_id: str) -> None:
+        """End the key's life. The file system, and backups of the spool, may keep it longer: docs/certificate.md says so."""
+        folder = self._folder(case_id)
+        with _disk():
+            (folder / "evidence.key").unlink(missing_ok=True)
+            make_durable(folder)
+
     def verify(self, case: Case) -> None:
         """The manifests are still those the ledger knows. Raises `VerificationFailed`."""
         for part in case.parts:

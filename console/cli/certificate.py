@@ -68,12 +68,12 @@ def export(
         files = {
             source.name: found.envelope,
             f"{found.id}.leaves": leaves,
-            "retention.pub": (site.signing_key.public.line + "\n").encode("ascii"),
+            **{name: _read(source.with_name(name)) for name in ("retention.pub", "retention.keys")},
         }
         page = site.certifier.page_path(found)
         if page.exists():
             files |= {one.name: _read(one) for one in (page, page.with_name("document-signing.crt"))}
-    _write(to, files)
+    write_files(to, files)
     body = {"certificate": found.id, "folder": to, "files": sorted(files)}
     lines: list[Line] = [good(f"exported {found.id} to {to}"), *(f"  {name}" for name in sorted(files))]
     note = "a public key from the same folder proves little: give the verifier the key in another way too"
@@ -123,14 +123,16 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"{path}: {error.strerror}", "restore the evidence folder from its backup") from None
 
 
-def _write(folder: Path, files: dict[str, bytes]) -> None:
+def write_files(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files below a folder, by their names; never over another file."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             path = folder / name
             if path.exists() and path.read_bytes() != content:
-                raise Refused(f"{path} is there already, and is another one", "export to an empty folder")
+                raise Refused(f"{path} is there already, and is another one", "write to an empty folder")
         for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}", "name a folder you may write to") from None

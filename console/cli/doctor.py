@@ -28,7 +28,7 @@ from retention.errors import (
     StoreUnavailable,
 )
 from retention.schedule import StoreDeclaration
-from retention.signing import load_public
+from retention.signing import load_public_keys
 from storage.contract import Probing
 from storage.ledger.cases import CaseState
 from storage.paper.document_key import load_certificate
@@ -112,7 +112,7 @@ def _schedule(site: Site) -> Iterator[Check]:
 def _keys(site: Site) -> Iterator[Check]:
     folder = site.settings.state_dir
     yield from _private("state", folder, "a folder that others may enter")
-    for name in ("sealing.key", "signing.pem", "document-signing.pem"):
+    for name in ("sealing.key", "document-signing.pem", *site.signing_keys.files()):
         path = folder / name
         if path.exists():
             yield from _private("keys", path, "a key that others may read")
@@ -132,15 +132,16 @@ def _keys(site: Site) -> Iterator[Check]:
             f"{public} is missing: certificates cannot be checked from their folder",
             "copy the public key there",
         )
-    elif load_public(public.read_bytes()) != site.signing_key.public:
+    elif not set(site.signing_keys.public()) <= set(load_public_keys(public.read_bytes())):
         yield _fail(
             "keys",
-            f"{public} is not the public half of signing.pem",
+            f"{public} does not hold the public half of every signing key",
             "restore the pair that belongs together",
             6,
         )
     else:
-        yield _ok("keys", f"signing key {site.signing_key.keyid[:24]}…, published beside the certificates")
+        told = " and ".join(f"{key.keyid[:24]}…" for key in site.signing_keys.public())
+        yield _ok("keys", f"signing keys {told}, published beside the certificates")
     published = site.settings.evidence / "document-signing.crt"
     if not published.exists() or load_certificate(published.read_bytes()) != site.document_key.certificate:
         yield _warn(

@@ -33,6 +33,7 @@ GROUPS = {
     "case": "Disposition cases: what a run wants to destroy, and who approved it.",
     "certificate": "Certificates of destruction.",
     "export": "Exports: what left the library system, for whom, on what ground, and how old it is.",
+    "log": "The transparency log: what was certified, in an order that nobody can change afterwards.",
     "person": "People who decide, and their signing keys.",
     "keys": "The key store: keys of what is sealed, and how they die.",
     "db": "The ledger.",
@@ -150,6 +151,38 @@ COMMANDS = (
         "console.cli.export:withdraw",
         "Note that people withdrew the consent that exports rest on, or gave it again.\n\n"
         "Only a keyed digest of each number is kept. Rows go where the schedule's conditions ask for withdrawn.",
+    ),
+    Command(
+        "certificate open",
+        "console.cli.evidence:open_",
+        "Prove what became of one record, and nothing about any other.\n\n"
+        "Works until the key of the certificate's leaves expires (RETENTION_OPENING_DAYS). The file it writes names the record.",
+    ),
+    Command(
+        "certificate bundle",
+        "console.cli.evidence:bundle",
+        "Make the folder to hand over: a certificate and all it takes to check it.",
+    ),
+    Command(
+        "certificate keys",
+        "console.cli.evidence:keys",
+        "List the library's signing keys and since when they sign, or introduce new ones.",
+    ),
+    Command(
+        "certificate ordinary-course",
+        "console.cli.ordinary_course:ordinary_course",
+        "Write the signed statement for counsel: what was destroyed in the ordinary course, and whether before service.\n\n"
+        "It neither stores nor prints the patron's name, and does not say whether a record of theirs existed.",
+    ),
+    Command("log show", "console.cli.log:show", "Show the log's size, root, key and last time stamp."),
+    Command(
+        "log verify",
+        "console.cli.log:verify",
+        "Verify the whole log: signature, every tile and entry, and the ledger's rows and chain of events.",
+    ),
+    Command("log prove", "console.cli.log:prove", "Prove that a certificate is in the log."),
+    Command(
+        "log consistency", "console.cli.log:consistency", "Prove that the log continues an older checkpoint."
     ),
     Command(
         "person add",

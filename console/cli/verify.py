@@ -5,26 +5,30 @@ Takes envelopes and PDFs (`console.cli.verify_pdf`). Says plainly where the key 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from console.cli import evidence_files as evidence
 from console.cli.answer import Answer, Line, bad, doubtful, good, heading
+from console.cli.evidence_files import Keys
 from console.cli.exits import worst
 from console.cli.options import Here, Json, Many
-from console.cli.verify_pdf import SUFFIX as PDF
 from console.cli.verify_pdf import Pdfs, is_pdf
 from retention.errors import UsageError, VerificationFailed
-from retention.signing import MAX_KEY_FILE, PublicKey, key_ring, load_public_keys
-from retention.verify import Report, Result
+from retention.log_files import LogFiles
+from retention.opening import is_opening
+from retention.opening import read as read_opening
+from retention.signing import MAX_KEY_FILE, PublicKey
+from retention.steps import Result
+from retention.time_stamp import checker
+from retention.verify import Report
 from retention.verify import verify as verify_envelope
-from storage.paper.document_key import BEGIN as BEGIN_CERTIFICATE
-from storage.paper.document_key import load_certificate
+from retention.verify_log import CheckStamp, LogEvidence
 
-ENVELOPE = ".dsse.json"
-BESIDE = ("retention.pub", "document-signing.crt")
 MAX_FILE = 64 * 1024 * 1024
 """Of a PDF; an envelope is refused earlier."""
 
@@ -32,7 +36,11 @@ MAX_FILE = 64 * 1024 * 1024
 def verify(
     files: Annotated[
         list[Path],
-        Parameter(name="FILE", negative=(), help="Certificates (files ending in .dsse.json, or PDFs)."),
+        Parameter(
+            name="PATH",
+            negative=(),
+            help="Certificates (.dsse.json or .pdf), opened records (.opened.json), or folders of them.",
+        ),
     ],
     /,
     *,
@@ -40,7 +48,7 @@ def verify(
         list[Path] | None,
         Many,
         Parameter(
-            help="The library's public key or, for PDFs, its certificate; by default retention.pub and "
+            help="The library's public keys and, for PDFs, its certificate; by default retention.pub and "
             "document-signing.crt beside the file."
         ),
     ] = None,
@@ -50,38 +58,49 @@ def verify(
     leaves: Annotated[
         Path | None, Parameter(help="The leaves file; by default the one beside the certificate, if any.")
     ] = None,
+    log: Annotated[
+        Path | None, Parameter(help="Folder of the transparency log; by default log beside the file, if any.")
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None, Many, Parameter(help="An older checkpoint of the log, kept from another day.")
+    ] = None,
+    tsa: Annotated[
+        Path | None, Parameter(help="Certificates (PEM) of the time-stamping authority you trust.")
+    ] = None,
     json: Json = False,
     session: Here,
 ) -> Answer:
-    if leaves is not None and len(files) > 1:
+    paths = evidence.certificates(files)
+    if leaves is not None and len(paths) > 1:
         raise UsageError("one leaves file belongs to one certificate", "verify them one by one")
-    people = None if person_key is None else _ring(person_key)
+    people = None if person_key is None else evidence.ring_of(person_key)
+    check_stamp = None if tsa is None else checker(evidence.head(tsa, MAX_KEY_FILE))
+    older = tuple(evidence.note(path) for path in checkpoint or ())
     lines: list[Line] = []
     found: list[dict[str, Any]] = []
     notes: dict[str, None] = {}
     codes: list[int] = []
     with Pdfs() as pdfs:
-        for file in files:
-            beside = [file.parent / name for name in BESIDE]
-            if key is None:
+        for file in paths:
+            keys = evidence.keys_for(file.parent, key)
+            if keys.came_along is not None:
                 notes[
-                    f"checked with {beside[0]}, which came with the certificate: compare it with a key you got in another way"
+                    f"checked with {keys.came_along}, which came with the certificate: compare it with a key you got in another way"
                 ] = None
-            given = key or [beside[0], *(one for one in beside[1:] if one.is_file())]
-            ring, certificates = _given(given, hint="name the library's public key with --key")
-            leaves_file = leaves or _leaves_beside(file)
-            content = _head(file, MAX_FILE)
+            leaves_file = leaves or evidence.beside(file, evidence.LEAVES)
+            trail = _log(file, keys, log, older, check_stamp)
+            check = partial(_verify, keys=keys, people=people, leaves=leaves_file, log=trail)
+            content = evidence.head(file, MAX_FILE)
             lines.append(heading(str(file)))
-            check = partial(_verify, ring=ring, people=people, leaves=leaves_file)
             if is_pdf(file, content):
-                outcome = pdfs.examine(content, check, certificates=certificates, keyids=ring)
+                outcome = pdfs.examine(content, check, certificates=keys.certificates, keyids=keys.ring)
                 lines += outcome.lines(_lines)
                 ok, document = outcome.ok, outcome.document()
             else:
                 report = check(content)
                 lines += [*_lines(report), good(report.verdict) if report.ok else bad(report.verdict)]
                 ok, document = report.ok, report.document()
-            found.append({"file": file, "leaves": leaves_file, "keys": sorted(ring), **document})
+            found.append({"file": file, "leaves": leaves_file, "keys": sorted(keys.ring), **document})
             codes.append(0 if ok else VerificationFailed.exit_code)
     body = {"ok": worst(codes) == 0, "certificates": found}
     return Answer(
@@ -89,51 +108,38 @@ def verify(
     )
 
 
+def _log(
+    file: Path, keys: Keys, log: Path | None, older: tuple[bytes, ...], check_stamp: CheckStamp | None
+) -> LogEvidence | None:
+    """The log named; or what lies beside the certificate, where a key of the log is known."""
+    proof, stamp = evidence.beside(file, evidence.PROOF), evidence.beside(file, evidence.STAMP)
+    files = LogFiles(log) if log is not None else evidence.log_beside(file.parent)
+    if log is None and not older and not keys.logs:
+        return None
+    return LogEvidence(
+        keys=keys.logs, witnesses=keys.witnesses, files=files, older=older, check_stamp=check_stamp,
+        proof=None if proof is None else evidence.note(proof), stamp=None if stamp is None else evidence.note(stamp),
+    )  # fmt: skip
+
+
 def _verify(
-    envelope: bytes, ring: dict[str, PublicKey], people: dict[str, PublicKey] | None, leaves: Path | None
+    data: bytes,
+    *,
+    keys: Keys,
+    people: dict[str, PublicKey] | None,
+    leaves: Path | None,
+    log: LogEvidence | None,
 ) -> Report:
-    if leaves is None:
-        return verify_envelope(envelope, keys=ring, leaves=None, people=people)
-    try:
-        with leaves.open("rb") as source:
-            return verify_envelope(envelope, keys=ring, leaves=source, people=people)
-    except OSError as error:
-        raise UsageError(f"{leaves}: {error.strerror}", "name the leaves file with --leaves") from None
-
-
-def _leaves_beside(file: Path) -> Path | None:
-    for suffix in (ENVELOPE, PDF):
-        if file.name.endswith(suffix):
-            beside = file.with_name(file.name.removesuffix(suffix) + ".leaves")
-            return beside if beside.is_file() else None
-    return None
-
-
-def _ring(paths: list[Path]) -> dict[str, PublicKey]:
-    hint = "name a file with a public key"
-    return key_ring(*(key for path in paths for key in load_public_keys(_head(path, MAX_KEY_FILE, hint))))
-
-
-def _given(paths: list[Path], hint: str) -> tuple[dict[str, PublicKey], list[bytes]]:
-    """The public keys and the certificates (DER) among the files; PEM says which is which."""
-    keys: list[PublicKey] = []
-    certificates: list[bytes] = []
-    for path in paths:
-        content = _head(path, MAX_KEY_FILE, hint)
-        if content.lstrip().startswith(BEGIN_CERTIFICATE):
-            certificates.append(load_certificate(content))
-        else:
-            keys.extend(load_public_keys(content))
-    return key_ring(*keys), certificates
-
-
-def _head(path: Path, limit: int, hint: str = "name a file that is there") -> bytes:
-    """At most one byte more than a reader takes, so that an endless file ends here."""
-    try:
-        with path.open("rb") as file:
-            return file.read(limit + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", hint) from None
+    opening = read_opening(data) if is_opening(data) else None
+    envelope = data if opening is None else opening.envelope
+    with ExitStack() as open_files:
+        try:
+            source = None if leaves is None else open_files.enter_context(leaves.open("rb"))
+        except OSError as error:
+            raise UsageError(f"{leaves}: {error.strerror}", "name the leaves file with --leaves") from None
+        return verify_envelope(
+            envelope, keys=keys.ring, leaves=source, people=people, log=log, opening=opening, retired=keys.retired
+        )  # fmt: skip
 
 
 def _lines(report: Report) -> list[Line]:

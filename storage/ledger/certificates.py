@@ -13,6 +13,7 @@ from retention.errors import UsageError
 from storage.ledger import tables
 from storage.ledger.cases import CaseState, end_case
 from storage.ledger.connection import LedgerConnection, stamp, unstamp
+from storage.ledger.log_entries import EntryKind, append
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Certificates:
     def issue(
         self, certificate: Certificate, *, actor: str, closing: Mapping[str, Any] | None = None
     ) -> None:
-        """Write a certificate down; with ``closing``, end its case in the same transaction (step 10)."""
+        """Write a certificate down, and its place in the log; with ``closing``, end its case in the same transaction (step 10)."""
         with self._db.write(certificate.at) as entry:
             entry.connection.execute(
                 insert(tables.certificate).values(
@@ -58,6 +59,7 @@ class Certificates:
                 subject=certificate.id,
                 body={"case": certificate.case_id, "state": certificate.state},
             )
+            append(entry, EntryKind.CERTIFICATE, certificate.id, certificate.envelope)
             if closing is not None:
                 end_case(entry, certificate.case_id, CaseState.CLOSED, actor=actor, body=closing)
 

@@ -17,6 +17,7 @@ from storage.ledger.certificates import Certificates
 from storage.ledger.connection import BUSY_SECONDS, LedgerConnection, unstamp
 from storage.ledger.exports import Exports
 from storage.ledger.holds import Holds
+from storage.ledger.log_entries import LogEntries
 from storage.ledger.people import People
 from storage.ledger.sealing import Sealer
 
@@ -37,7 +38,7 @@ class Event:
 
 
 class Ledger:
-    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``, ``exports``: each writes its own tables and the shared chain of events."""
+    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``, ``exports``, ``log``: each writes its own tables and the shared chain of events."""
 
     def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
@@ -48,6 +49,7 @@ class Ledger:
         self.exports = Exports(self.connection, sealer)
         self.people = People(self.connection)
         self.certificates = Certificates(self.connection)
+        self.log = LogEntries(self.connection)
 
     def require_ready(self, at: datetime) -> None:
         """The schema is current, and the clock is not behind what is written. Raises `LedgerUnavailable` or `Refused`."""

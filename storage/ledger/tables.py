@@ -195,6 +195,18 @@ certificate = Table(
     comment="append-only: signed envelopes; a later state is a new row",
 )
 
+log_entry = Table(
+    "log_entry",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index(None, "subject"),
+    comment="append-only: what stands in the transparency log, in its order",
+)
+
 lease = Table(
     "lease",
     metadata,

@@ -29,6 +29,7 @@ from storage.ledger.people import Person, Role, SignedDecision
 from storage.planning import Plan, open_case
 from storage.spool import Spool
 from tests.contract.harness import LIBRARY, ON, StoreHarness
+from tests.storage.desk import log_at
 
 SEALING_KEY = b"s" * 32
 
@@ -79,6 +80,7 @@ class Workbench:
             evidence=folder / "evidence",
             signers=(self.key,),
             version="0",
+            log=log_at(folder / "log", self.ledger),
         )
         self.destroyer = Destroyer(
             ledger=self.ledger,

@@ -14,7 +14,8 @@ from tests.console.library import Library, Said
 FOLDER = Path(__file__).parent / "golden"
 _DIFFERS = (
     (re.compile(r"\b([CH])\d{8}-[0-9a-f]{8}"), r"\1-ID"),
-    (re.compile(r"\bed25519:[0-9a-f]+"), "ed25519:KEY"),
+    (re.compile(r"\b(ed25519|p256):[0-9a-f]+"), r"\1:KEY"),
+    (re.compile(r"retention.example/log/[0-9a-f]+"), "retention.example/log/KEY"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
     (re.compile(r"\bmanifest [0-9a-f]{12}\b"), "manifest DIGEST"),
     (re.compile(r"after \d+\.\d s\b"), "after N s"),

@@ -88,14 +88,14 @@ def test_an_export_verifies_elsewhere_without_ledger_and_settings(
     folder = tmp_path / "auditor"
     library.done("certificate", "export", id, "--to", folder)
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [f"{id}.dsse.json", f"{id}.leaves", "retention.pub"]
+        [f"{id}.dsse.json", f"{id}.leaves", "retention.keys", "retention.pub"]
     )
     library.done("certificate", "export", id, "--to", folder)
     words = [sys.executable, "-m", "console.cli.main", "certificate", "verify", f"{id}.dsse.json", "--json"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RETENTION_")}
     clean["PYTHONPATH"] = str(Path(__file__).parents[2])
     done = subprocess.run(words, cwd=folder, env=clean, capture_output=True, check=True)
-    assert json.loads(done.stdout)["certificates"][0]["complete"] is True
+    assert json.loads(done.stdout)["certificates"][0]["ok"] is True
     (folder / f"{id}.leaves").write_bytes(b"")
     assert library("certificate", "export", id, "--to", folder).code == 5, "never over another file"
 

@@ -10,6 +10,7 @@ import pytest
 from retention.holds import Matter, MatterKind, Scope
 from retention.outcomes import Outcome
 from retention.records import Personal
+from retention.signing import key_ring
 from retention.verify import verify
 from storage.ledger.cases import CaseState
 from storage.worklist import tally
@@ -74,7 +75,7 @@ def certified(made: TestSite, *, destroyed: int) -> None:
         if counts[Outcome.DESTROYED]:
             certificate = site.ledger.certificates.get(case.id)
             leaves = (site.settings.evidence / f"{certificate.id}.leaves").read_bytes()
-            key = site.signing_key.public
-            assert verify(certificate.envelope, keys={key.keyid: key}, leaves=leaves).ok
+            keys = key_ring(*site.signing_keys.public())
+            assert verify(certificate.envelope, keys=keys, leaves=leaves).ok
     assert total == destroyed
     site.close()

@@ -38,6 +38,7 @@ from storage.spool import Spool
 from tests.simulator.power import Power, PowerCut
 from tests.simulator.store import SimulatorStore, parse
 from tests.simulator.target import Address, Item, Target
+from tests.storage.desk import log_at
 
 TEXT = """
 version = "1"
@@ -229,6 +230,7 @@ class World:
             evidence=self.folder / "evidence",
             signers=[self._signer],
             version="0",
+            log=log_at(self.folder / "log", ledger),
         )
         return Worker(
             power=power,

@@ -183,7 +183,7 @@ def groups(**changes: Any) -> dict[str, Any]:
                 Window(copy="backups", store="evergreen", until=date(2027, 2, 18)),
             )
         ),
-        "evidence": Evidence(leaves=8, root=root([LEAVES]).hash.hex()),
+        "evidence": Evidence(leaves=8, root=root([LEAVES]).hash.hex(), signed_by=(LIBRARY.keyid,)),
     }
     for path, value in changes.items():
         group, _, field = path.partition("__")

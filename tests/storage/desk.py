@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine
@@ -14,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from retention.exports import Basis, Export, Step
 from retention.holds import HoldState, Matter, MatterKind, Scope
+from retention.note import NoteKey
 from retention.records import Personal
 from retention.schedule import ApprovalKind
 from retention.signing import generate
@@ -24,6 +26,7 @@ from storage.ledger.certificates import Certificate
 from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person, Role, SignedDecision
+from storage.log import Log
 
 NOW = datetime(2025, 6, 2, 15, 0, tzinfo=UTC)
 SEALING_KEY = b"k" * 32
@@ -36,6 +39,15 @@ MATTER = Matter(
     officer=OFFICER,
     officer_badge=BADGE,
 )
+
+
+LOG_SIGNER = generate("log")
+LOG_KEY = NoteKey(name="library.example/log", public=LOG_SIGNER.public)
+
+
+def log_at(folder: Path, ledger: Ledger) -> Log:
+    """A transparency log of the ledger's entries, published in a folder."""
+    return Log(folder=folder, ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
 
 
 class Clock:

@@ -21,7 +21,7 @@ from storage.planning import Plan, open_case
 from storage.spool import Spool
 from tests.simulator.store import SimulatorStore
 from tests.simulator.target import Target
-from tests.storage.desk import Clock
+from tests.storage.desk import Clock, log_at
 
 LIBRARY = """
 version = "1"
@@ -104,6 +104,7 @@ class Site:
             evidence=folder / "evidence",
             signers=[self.signer],
             version="0",
+            log=log_at(folder / "log", ledger),
         )
         self.destroyer = Destroyer(
             ledger=ledger, stores=self.stores, spool=self.spool, certifier=self.certifier, now=self.clock

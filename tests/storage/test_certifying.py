@@ -9,18 +9,22 @@ import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from retention.envelope import read as read_envelope
 from retention.errors import Refused, Unavailable, VerificationFailed
 from retention.outcomes import Outcome
+from retention.tiles import entry_hash
 from retention.verify import verify
+from retention.verify_log import find
 from storage.files.batch import FileBatch
 from storage.ledger.batches import Range, Settled
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.certificates import Certificate
 from storage.ledger.ledger import Ledger
+from storage.ledger.log_entries import EntryKind
 from tests.choke_point.workbench import Workbench
 from tests.contract.harness_files import HARNESSES
 from tests.contract.shelf import many
@@ -103,6 +107,54 @@ def test_a_case_that_destroyed_nothing_certifies_nothing(site: Site) -> None:
     assert site.ledger.cases.get(case.id).state is CaseState.STARTED
 
 
+def test_a_case_that_destroyed_nothing_is_entered_into_the_log(site: Site) -> None:
+    case = site.opened()
+    for number in range(7):
+        site.targets["ils"].remove(("loans", "loan"), f"{number:03}")
+    site.targets["ils"].remove(("loans", "aged-loan"), "009")
+    disposal = site.destroyer.dispose(case.id)
+    assert disposal.certificate is None
+    assert disposal.case.state is CaseState.CLOSED
+    entry = site.ledger.log.find(case.id, EntryKind.NOTHING_DESTROYED)
+    assert entry is not None
+    statement = read_envelope(entry.envelope).statement()
+    assert statement["subject"] == [{"name": case.id, "digest": {"sha256": case.manifest_digest}}]
+    said = cast("dict[str, Any]", statement["predicate"])
+    assert (said["items"], said["alreadyAbsent"], said["withheld"]) == (8, 8, 0)
+    assert read_envelope(entry.envelope).check({site.signer.keyid: site.signer.public})
+    opened = site.certifier._log.opened()
+    assert opened is not None
+    assert opened.root.size == 1
+
+
+def test_a_run_killed_between_the_ledger_and_the_files_is_finished_by_the_next(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = site.certifier._log
+    case = by_hand(site, "DDDDDDDD")
+
+    def killed() -> Any:
+        raise KeyboardInterrupt
+
+    really, calls = log.publish, iter([log.publish, killed])
+
+    def publish() -> Any:
+        return next(calls)()
+
+    monkeypatch.setattr(log, "publish", publish)
+    with pytest.raises(KeyboardInterrupt):
+        site.certifier.certify(case, site.schedule, at=site.clock(), actor="test")
+    (certificate,) = site.ledger.certificates.list()
+    assert log.opened() is None
+    assert not site.certifier.path(certificate).exists()
+    monkeypatch.setattr(log, "publish", really)
+    site.certifier.catch_up()
+    opened = log.opened()
+    assert opened is not None
+    assert find(log.files, opened.root, entry_hash(certificate.envelope)) == 0
+    assert site.certifier.path(certificate).read_bytes() == certificate.envelope
+
+
 def test_an_item_without_an_outcome_stops_the_certificate(site: Site) -> None:
     case = by_hand(site, "DDDDDD" + "-" + "D")
     with pytest.raises(VerificationFailed, match="exactly one outcome"):
@@ -177,7 +229,8 @@ def test_it_becomes_final_on_the_day_after_its_last_window_and_once(site: Site) 
     assert final is not None
     assert (final.state, final.id) == ("final", f"{certificate.case_id}-2")
     assert told(final)["identity"]["supersedes"] == certificate.id
-    assert told(final)["evidence"] == told(certificate)["evidence"]
+    for name in ("root", "leaves"):
+        assert told(final)["evidence"][name] == told(certificate)["evidence"][name]
     for one in (certificate, final):
         assert site.certifier.follow_up(one, site.schedule, at=site.clock(), actor="test") is None
     assert site.ledger.certificates.get(certificate.case_id) == final

@@ -27,6 +27,7 @@ EVIDENCE = (
     "export",
     "export_step",
     "withdrawal",
+    "log_entry",
 )
 CHANGEABLE = {"case_file", "hold", "counter"}
 NO_EVIDENCE = {"lease", "switch"}

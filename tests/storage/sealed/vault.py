@@ -40,7 +40,7 @@ from storage.sealed.remembering import remember, remembered
 from storage.sealed.store import SealedStore
 from storage.spool import Spool
 from tests.simulator.kms import Kms
-from tests.storage.desk import SEALING_KEY, Clock
+from tests.storage.desk import SEALING_KEY, Clock, log_at
 from tests.storage.sealed.inside import InsideWorker
 
 TEXT = """
@@ -127,6 +127,7 @@ class Vault:
             evidence=self.folder / "evidence",
             signers=[self.signer],
             version="0",
+            log=log_at(self.folder / "log", ledger),
         )
         self.destroyer = Destroyer(
             ledger=ledger, stores=stores, spool=self.spool, certifier=self.certifier, now=self.clock

@@ -1,0 +1,197 @@
+"""``log show``, ``verify``, ``prove`` and ``consistency``: the library's transparency log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from console.cli import evidence_files as evidence
+from console.cli import words
+from console.cli.answer import Answer, Line, doubtful, good, heading
+from console.cli.options import Flag, Here, Json, Many
+from console.cli.site import opened
+from flows.evidence import place_of, verify_log
+from retention.checkpoint import Opened, open_checkpoint
+from retention.errors import UsageError
+from retention.log_files import STAMPS, LogFiles
+from retention.tiles import Hashes
+from retention.verify_folder import verify_folder
+from retention.verify_log import proof_of, require_continued
+
+Folder = Annotated[
+    Path | None,
+    Parameter(name="DIR", help="Folder of a log; by default this site's, held against its ledger."),
+]
+KeyFiles = Annotated[
+    list[Path] | None,
+    Many,
+    Parameter(help="The library's public keys; by default retention.pub beside the folder."),
+]
+Older = Annotated[
+    list[Path] | None, Many, Parameter(help="An older checkpoint of the log, kept from another day.")
+]
+
+
+def show(*, json: Json = False, session: Here) -> Answer:
+    with opened(session) as site:
+        found, size = site.log.opened(), site.ledger.log.size()
+        folder, key = site.log.files.folder, site.log.key
+        stamped = sorted(int(path.stem) for path in (folder / STAMPS).glob("*.tsr") if path.stem.isdigit())
+    published = 0 if found is None else found.root.size
+    body = {
+        "origin": key.name, "key": key.text, "folder": folder, "entries": size, "published": published,
+        "root": None if found is None else found.root.hash.hex(), "stamped": stamped,
+    }  # fmt: skip
+    lines: list[Line] = [
+        heading(f"log {key.name}"),
+        f"  {words.plural(published, 'entry', 'entries')} published in {folder}",
+    ]
+    if found is not None:
+        lines.append(f"  root {found.root.hash.hex()}")
+    lines.append(f"  key {key.text}")
+    lines.append(
+        f"  last time stamp: over {words.plural(stamped[-1], 'entry', 'entries')}"
+        if stamped
+        else "  no time stamp"
+    )
+    if size != published:
+        lines.append(doubtful(f"  {size - published} more in the ledger: the next run publishes them"))
+    return Answer(command="log.show", body=body, lines=lines)
+
+
+def verify(
+    folder: Folder = None,
+    /,
+    *,
+    key: KeyFiles = None,
+    checkpoint: Older = None,
+    repair: Annotated[
+        bool,
+        Flag,
+        Parameter(help="First make files again that are torn, missing or behind, from the ledger."),
+    ] = False,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    older = [evidence.note(path) for path in checkpoint or ()]
+    if folder is not None:
+        if repair:
+            raise UsageError(
+                "a folder alone cannot be repaired",
+                "leave it out: the site's log is made again from its ledger",
+            )
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder", "name the folder that holds the log's checkpoint")
+        keys = evidence.keys_for(folder.parent, key)
+        whole = verify_folder(
+            LogFiles(folder), logs=keys.logs, ring=keys.ring, witnesses=keys.witnesses, older=older
+        )  # fmt: skip
+        body = _facts(whole.opened, whole.kinds, whole.continues)
+        note = f"checked with {keys.came_along}: compare it with a key you got in another way"
+        return Answer(
+            command="log.verify", body=body, lines=_lines(whole.opened, whole.kinds, whole.continues),
+            notes=[note] if keys.came_along else [],
+        )  # fmt: skip
+    with opened(session) as site:
+        repaired = site.log.publish(thorough=True) if repair else None
+        checked = verify_log(site, older)
+    whole = checked.whole
+    body = _facts(whole.opened, whole.kinds, whole.continues) | {
+        "events": checked.events, "anchored": checked.anchored, "repaired": repaired is not None and repaired.repaired,
+        "appended": 0 if repaired is None else repaired.appended,
+    }  # fmt: skip
+    lines = _lines(whole.opened, whole.kinds, whole.continues)
+    if repaired is not None and (repaired.repaired or repaired.appended):
+        lines.insert(
+            0,
+            doubtful(
+                f"made again from the ledger; {words.plural(repaired.appended, 'entry', 'entries')} appended"
+            ),
+        )
+    lines.append(
+        good(
+            f"the same in the ledger; chain of {words.plural(checked.events, 'event')} unbroken, anchored {checked.anchored} times"
+        )
+    )
+    return Answer(command="log.verify", body=body, lines=lines)
+
+
+def prove(
+    certificate: Annotated[str, Parameter(help="Id of a certificate, or of its case (the latest one).")],
+    /,
+    *,
+    to: Annotated[
+        Path | None, Parameter(help="Where to write the proof (.tlog-proof); by default it is shown.")
+    ] = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    with opened(session) as site:
+        found = site.ledger.certificates.get(certificate)
+        checkpoint, index = place_of(site, found)
+        proof = proof_of(site.log.files, checkpoint, index).encode()
+    if to is not None:
+        try:
+            to.write_bytes(proof)
+        except OSError as error:
+            raise UsageError(f"{to}: {error.strerror}", "name a file you may write") from None
+    body = {
+        "certificate": found.id, "index": index, "entries": checkpoint.root.size, "file": to, "proof": proof.decode("utf-8")
+    }  # fmt: skip
+    told = good(f"{found.id} is entry {index} of {checkpoint.root.size}")
+    return Answer(
+        command="log.prove",
+        body=body,
+        lines=[told] if to else [],
+        plain=None if to else proof.decode("utf-8"),
+    )
+
+
+def consistency(
+    old: Annotated[Path, Parameter(name="OLD", help="An older checkpoint of the log.")],
+    /,
+    *,
+    log: Annotated[Path | None, Parameter(help="Folder of a log; by default this site's.")] = None,
+    key: KeyFiles = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    data = evidence.note(old)
+    if log is not None:
+        keys = evidence.keys_for(log.parent, key)
+        logs, files = keys.logs, LogFiles(log)
+    else:
+        with opened(session) as site:
+            logs, files = (site.log.key,), site.log.files
+    before = open_checkpoint(data, logs)
+    after = open_checkpoint(files.checkpoint() or b"", logs)
+    proof = require_continued(before, after, Hashes(files.hashes, after.root.size))
+    body = {"old": before.root.size, "new": after.root.size, "proof": [one.hex() for one in proof]}
+    told = f"the log of {after.root.size} continues the one of {words.plural(before.root.size, 'entry', 'entries')}"
+    return Answer(
+        command="log.consistency", body=body, lines=[good(told), *(f"  {one.hex()}" for one in proof)]
+    )
+
+
+def _facts(found: Opened, kinds: Counter[str], continues: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        "ok": True, "origin": found.checkpoint.origin, "entries": found.root.size, "root": found.root.hash.hex(), "kinds": dict(kinds),
+        "continues": list(continues), "witnesses": [{"name": one.key.name, "at": one.at} for one in found.witnesses],
+    }  # fmt: skip
+
+
+def _lines(found: Opened, kinds: Counter[str], continues: tuple[int, ...]) -> list[Line]:
+    lines: list[Line] = [
+        good(
+            f"log {found.checkpoint.origin}: {words.plural(found.root.size, 'entry', 'entries')}, whole and signed"
+        )
+    ]
+    lines += [f"  {count:,} {kind}" for kind, count in sorted(kinds.items())]
+    lines += [f"  cosigned by {one.key.name} at {one.at:%Y-%m-%d %H:%M} UTC" for one in found.witnesses]
+    lines += [
+        good(f"continues the checkpoint of {words.plural(size, 'entry', 'entries')}") for size in continues
+    ]
+    return lines
