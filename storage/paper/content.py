@@ -16,7 +16,7 @@ from retention import certificate as form
 from retention.document import JSON
 from retention.facts import Facts, LocationReport, Method, State
 from storage.paper import words
-from storage.paper.parsed import Parsed, attachment
+from storage.paper.parsed import Parsed, named
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ def page(parsed: Parsed) -> dict[str, JSON]:
         "blocks": [{"label": label, "lines": _texts(lines)} for label, lines in _blocks(facts)],
         "custodian": identity.custodian,
         "command": f"retention certificate verify {identity.id}.pdf --key KEY",
-        "attachment": attachment(facts),
+        "attachment": named(facts),
         "code": _code(parsed),
         "software": f"{identity.software} {identity.version}",
         "places": [_place(facts, place) for place in what.locations],

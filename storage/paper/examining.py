@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from retention.document import JSON
 from retention.errors import Unavailable, VerificationFailed
 from retention.verify import Result
-from storage.paper.parsed import attachment, parse
+from storage.paper.parsed import attachment
 from storage.paper.printer import maker
 from storage.paper.reading import LENGTH, MAX_PDF
 from storage.paper.signature import printed
@@ -125,7 +125,7 @@ class Examiner:
             return _ended(*steps, _failed("P3", str(found["unattached"])))
         envelope = _bytes(found["envelope"])
         try:
-            name = attachment(parse(envelope).facts)
+            name = attachment(envelope)
         except VerificationFailed as error:
             return _ended(*steps, _failed("P3", error.message))
         if name != found["name"]:
@@ -193,12 +193,15 @@ def _pages(pdf: bytes, found: dict[str, Any], envelope: bytes) -> Step:
         return _unchecked("P4", "another version made them")
     _, start, end, _ = found["covered"]
     signature = _bytes(found["signature"])
-    again = printed(
-        envelope,
-        certificate=_bytes(found["certificate"]),
-        signer=lambda _: signature,
-        reserved=end - start - 2,
-    )
+    try:
+        again = printed(
+            envelope,
+            certificate=_bytes(found["certificate"]),
+            signer=lambda _: signature,
+            reserved=end - start - 2,
+        )
+    except VerificationFailed as error:
+        return _failed("P4", error.message)
     if (again[:start], again[end:]) != (pdf[:start], pdf[end:]):
         return _failed("P4", "the pages say something else than the envelope")
     return _passed("P4", "printed again from the envelope, they are the same bytes")

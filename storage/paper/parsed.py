@@ -11,8 +11,9 @@ from hashlib import sha256
 from re import fullmatch
 
 from retention import certificate as form
-from retention import envelope as envelopes
 from retention.document import read
+from retention.envelope import Envelope
+from retention.envelope import read as read_envelope
 from retention.errors import VerificationFailed
 from retention.facts import Facts
 
@@ -32,18 +33,10 @@ class Parsed:
 
 def parse(envelope: bytes) -> Parsed:
     """The facts of a certificate in its envelope. Raises `VerificationFailed` for anything else."""
-    signed = envelopes.read(envelope)
-    statement = signed.statement()
-    predicate = statement.get("predicate")
-    if statement.get("predicateType") != form.PREDICATE_TYPE or not isinstance(predicate, dict):
-        raise VerificationFailed("the statement is not a certificate of destruction of this version")
-    given = {name: value for name, value in predicate.items() if name not in COMPUTED}
-    facts = read(Facts, given, "predicate", [])
+    signed, facts = _read(envelope)
     for check in (form.wording_problems, form.count_problems, form.approval_problems, form.date_problems):
         for problem in check(facts):
             raise VerificationFailed(problem)
-    if not fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", facts.identity.id):
-        raise VerificationFailed("the id of the certificate cannot be the name of a file")
     return Parsed(
         facts=facts,
         digest=sha256(signed.payload).hexdigest(),
@@ -51,6 +44,24 @@ def parse(envelope: bytes) -> Parsed:
     )
 
 
-def attachment(facts: Facts) -> str:
-    """The name under which the envelope is attached."""
+def attachment(envelope: bytes) -> str:
+    """The name under which an envelope is attached, whether its facts are coherent or not. Raises `VerificationFailed`."""
+    return named(_read(envelope)[1])
+
+
+def named(facts: Facts) -> str:
+    """The name of the file of a certificate's envelope."""
     return f"{facts.identity.id}.dsse.json"
+
+
+def _read(envelope: bytes) -> tuple[Envelope, Facts]:
+    signed = read_envelope(envelope)
+    statement = signed.statement()
+    predicate = statement.get("predicate")
+    if statement.get("predicateType") != form.PREDICATE_TYPE or not isinstance(predicate, dict):
+        raise VerificationFailed("the statement is not a certificate of destruction of this version")
+    given = {name: value for name, value in predicate.items() if name not in COMPUTED}
+    facts = read(Facts, given, "predicate", [])
+    if not fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", facts.identity.id):
+        raise VerificationFailed("the id of the certificate cannot be the name of a file")
+    return signed, facts

@@ -187,6 +187,15 @@ def test_an_attachment_that_is_no_certificate_is_found(
     assert failed(examine(examiner, signed(monkeypatch, lambda pdf: _with_attachment(pdf, b"{}")))) == ["P3"]
 
 
+def test_an_envelope_whose_facts_contradict_each_other_is_left_to_its_own_steps(
+    examiner: Examiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P3 does not say more than that it is attached; and no page can follow from it."""
+    dishonest = invented.sealed(what__items=99)
+    examined = examine(examiner, signed(monkeypatch, lambda pdf: _with_attachment(pdf, dishonest)))
+    assert results(examined) == {"P1": "passed", "P2": "passed", "P3": "passed", "P4": "failed"}
+
+
 def _twice(writer: IncrementalPdfFileWriter) -> None:
     writer.root["/AF"].append(writer.root["/AF"].raw_get(0))
 
