@@ -54,4 +54,7 @@ def home(state_dir: Path) -> Path:
 def apply(state_dir: Path) -> None:
     """Set the environment of this process and of those it starts."""
     os.environ.update(environment(state_dir, os.environ))
+    state_dir.mkdir(
+        parents=True, exist_ok=True, mode=0o700
+    )  # a mode given with ``parents`` is the innermost folder's alone
     Path(os.environ.get("PREFECT_HOME") or home(state_dir)).mkdir(parents=True, exist_ok=True, mode=0o700)

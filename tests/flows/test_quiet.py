@@ -1,6 +1,9 @@
 """Prefect's environment at a library."""
 
+import os
 from pathlib import Path
+
+import pytest
 
 from flows import quiet
 
@@ -43,3 +46,18 @@ def test_a_proxy_is_not_asked_for_this_machine() -> None:
         quiet.environment(STATE, {"NO_PROXY": "intranet.example"})["NO_PROXY"]
         == "intranet.example,127.0.0.1,localhost"
     )
+
+
+def test_a_state_directory_that_prefect_needs_first_is_private_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in quiet.environment(tmp_path, {}):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    try:
+        quiet.apply(tmp_path / "state")
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_dir()}
+    assert modes == {"state": 0o700, "prefect": 0o700}
