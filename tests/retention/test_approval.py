@@ -140,7 +140,6 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt
         b"retention-ed25519 AAAA name",
         b"retention-ed25519 !!!! name",
         b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-        P256,
         b"x" * 70_000,
     ],
 )
@@ -148,6 +147,11 @@ def test_what_is_not_one_public_key_is_refused_in_one_line(data: bytes) -> None:
     with pytest.raises(UsageError) as refused:
         signing.load_public(data)
     assert "\n" not in str(refused.value)
+
+
+def test_a_public_key_of_either_kind_is_read_from_pem() -> None:
+    assert signing.load_public(P256).kind == "p256"
+    assert signing.load_public(DIRECTOR.public.pem).kind == "ed25519"
 
 
 def test_what_is_not_a_private_key_is_refused() -> None:

@@ -41,7 +41,7 @@ def test_a_certificate_of_destroyed_keys_counts_what_they_had_sealed() -> None:
     assert "4 key(s) destroyed, which had sealed 90 object(s); root key in force: local-3." in told
     assert "The method claimed over all locations is: cryptographic-erase." in told
     jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(statement(made))))
-    assert verify(envelope.sign(statement(made), [LIBRARY]), keys=KEYS, leaves=LEAVES).complete
+    assert verify(envelope.sign(statement(made), [LIBRARY]), keys=KEYS, leaves=LEAVES).ok
 
 
 def test_what_had_been_unencrypted_is_said_with_its_number_and_claims_nothing() -> None:
@@ -95,8 +95,8 @@ def test_a_superseded_certificate_says_which_one_no_longer_holds_and_why() -> No
     told = str(sentences(made)[-1])
     assert "Certificate C-2026-0007-2 no longer holds: the deletion of the root key was cancelled." in told
     report = verify(envelope.sign(statement(made), [LIBRARY]), keys=KEYS, leaves=LEAVES)
-    assert report.complete
-    assert report.verdict.endswith("all steps; it says that C-2026-0007-2 no longer holds")
+    assert report.ok
+    assert report.verdict.endswith("; it says that C-2026-0007-2 no longer holds")
     assert report.document()["withdraws"] == "C-2026-0007-2"
 
 

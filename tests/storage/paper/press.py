@@ -79,7 +79,7 @@ def final() -> bytes:
         what__locations=(
             invented.place(
                 destroyed=1, already_absent=0, withheld=0, not_destroyed=0, unknown=0, seen_absent=1,
-                method=Method.CRYPTOGRAPHIC_ERASE, not_claimed=(), size=1,
+                method=Method.CRYPTOGRAPHIC_ERASE, not_claimed=(), size=1, objects=1, unsealed_before=0,
             ),
         ),
         what__media=(
@@ -89,6 +89,7 @@ def final() -> bytes:
         what__earliest=date(2026, 1, 2),
         what__latest=date(2026, 1, 2),
         how__keys_destroyed=("0123456789abcdef0123456789abcdef",),
+        how__root="R0123456789ab",
         verification__accepted_by=Person(name="Mei Lind", title="Library Director", on=date(2026, 11, 21)),
         people__approvals=(),
         residual=Residual(windows=(Window(copy="backups", store="evergreen", until=date(2026, 11, 20)),)),

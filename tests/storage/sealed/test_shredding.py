@@ -51,7 +51,7 @@ def test_a_certificate_is_provisional_without_a_date_until_the_root_is_replaced_
     provisional = disposal.certificate
     assert provisional is not None
     assert (provisional.state, provisional.final_from) == ("provisional", None)
-    assert vault.verified(provisional).complete
+    assert vault.verified(provisional).ok
     said = vault.predicate(provisional)
     assert said["summary"]["irrecoverableFrom"] is None
     assert (said["summary"]["objects"], said["summary"]["size"], said["summary"]["seconds"]) == (
@@ -64,7 +64,7 @@ def test_a_certificate_is_provisional_without_a_date_until_the_root_is_replaced_
     final = vault.follow_up(provisional)
     assert final is not None
     assert (final.state, final.id) == ("final", provisional.id.removesuffix("1") + "2")
-    assert vault.verified(final).complete
+    assert vault.verified(final).ok
     told = vault.predicate(final)
     assert told["identity"]["supersedes"] == provisional.id
     assert told["summary"]["method"] == "clear"
@@ -88,7 +88,7 @@ def test_declared_backups_of_the_store_count_as_well(tmp_path: Path) -> None:
     final = vault.follow_up(dated)
     assert final is not None
     assert (final.state, final.id[-2:]) == ("final", "-3")
-    assert vault.verified(final).complete
+    assert vault.verified(final).ok
     vault.close()
 
 
@@ -356,7 +356,7 @@ def test_an_older_key_store_is_refused_until_somebody_accepts_it_and_its_certifi
     assert superseded.state == "superseded"
     said = vault.predicate(superseded)
     assert (said["identity"]["supersedes"], "restored" in said["identity"]["reason"]) == (final.id, True)
-    assert vault.verified(superseded).complete
+    assert vault.verified(superseded).ok
     assert vault.follow_up(superseded) is None
     accept(vault.ledger, vault.keys.epoch(), "no newer backup", actor="amara", at=vault.clock())
     assert remembered(vault.ledger) == vault.keys.epoch()
@@ -411,7 +411,7 @@ def test_with_a_kms_a_certificate_has_a_date_first_and_is_final_when_the_root_is
     assert final is not None
     assert final.state == "final"
     assert cloud.predicate(final)["summary"]["method"] == "cryptographic-erase"
-    assert cloud.verified(final).complete
+    assert cloud.verified(final).ok
 
 
 def test_a_cancelled_deletion_supersedes_the_certificate_that_gave_its_date(cloud: Vault) -> None:
@@ -428,7 +428,7 @@ def test_a_cancelled_deletion_supersedes_the_certificate_that_gave_its_date(clou
     assert (superseded.state, said["identity"]["supersedes"]) == ("superseded", dated.id)
     assert "cancelled" in said["identity"]["reason"]
     assert said["summary"]["irrecoverableFrom"] is None
-    assert cloud.verified(superseded).complete
+    assert cloud.verified(superseded).ok
     again = cloud.follow_up(superseded)
     assert again is not None
     assert again.state == "provisional"
