@@ -5,8 +5,9 @@ Without ``PREFECT_API_URL`` it starts a Prefect server of its own beside it, sin
 
 from __future__ import annotations
 
+import asyncio
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,10 @@ from retention.errors import SettingsError
 if TYPE_CHECKING:
     from prefect import Flow
     from prefect.deployments.runner import RunnerDeployment
+    from prefect.runner import Runner
 
+ENDING_TRIES, ENDING_SECONDS = 3, 15.0
+"""How often the runner is told to end, and how long it may take each time to pause its schedules."""
 SETTLE = "*/30 * * * *"
 """Cron of the settling run: what a power cut interrupted is known within half an hour."""
 
@@ -37,10 +41,28 @@ def serve(settings: Settings) -> None:
             server.wait()
             os.environ["PREFECT_API_URL"] = server.url
             stack.callback(os.environ.pop, "PREFECT_API_URL", None)
-        import prefect  # noqa: PLC0415  # reads its settings when imported: only after `quiet` and the server's address
+        from prefect.exceptions import TerminationSignal  # noqa: PLC0415  # Prefect reads its settings when imported
+        from prefect.runner import Runner  # noqa: PLC0415  # only after `quiet` and the server's address
 
         # Schedules are paused on the way out, so that a stopped service leaves no late runs behind to be caught up with.
-        prefect.serve(*deployments(settings, zone), pause_on_shutdown=True, print_starting_message=False)
+        runner = Runner(pause_on_shutdown=True)
+        for deployment in deployments(settings, zone):
+            runner.add_deployment(deployment)
+        with suppress(KeyboardInterrupt, TerminationSignal):  # this is how it ends
+            asyncio.run(_until_told(runner))
+
+
+async def _until_told(runner: Runner) -> None:
+    """Serve until cancelled, and then be sure to end: a runner that is told between two of its waits may miss the first word."""
+    serving = asyncio.ensure_future(runner.start())
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        for _ in range(ENDING_TRIES):
+            serving.cancel()
+            if (await asyncio.wait({serving}, timeout=ENDING_SECONDS))[0]:
+                break
+        raise
 
 
 def deployments(settings: Settings, zone: ZoneInfo) -> list[RunnerDeployment]:

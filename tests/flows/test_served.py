@@ -50,6 +50,9 @@ def test_a_served_schedule_becomes_a_run_that_ends_well(library: Settings, tmp_p
             time.sleep(1)
         found = states(database)
         service.send_signal(signal.SIGINT)
-        service.wait(60)
+        try:
+            service.wait(90)
+        finally:
+            service.kill()  # one that does not end must not hold up whoever waits for it
     assert "COMPLETED" in found, (tmp_path / "served.log").read_text(encoding="utf-8")
     assert "FAILED" not in found

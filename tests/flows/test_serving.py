@@ -1,10 +1,14 @@
 """What is served, when, and on whose clock."""
 
+import asyncio
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import pytest
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.runner import Runner
 
+from flows import serving
 from flows.serving import deployments
 from flows.settings import Settings
 from retention.errors import SettingsError
@@ -57,3 +61,40 @@ def test_no_deployment_carries_a_parameter(library: Settings) -> None:
 def test_a_line_that_is_no_cron_is_named_by_its_setting(library: Settings) -> None:
     with pytest.raises(SettingsError, match="RETENTION_NIGHTLY"):
         deployments(library.model_copy(update={"nightly": "at night"}), ZONE)
+
+
+class Deaf:
+    """A runner that misses the first word, as one that is told between two of its waits does."""
+
+    def __init__(self, misses: int) -> None:
+        self.misses = misses
+        self.ended = False
+
+    async def start(self) -> None:
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                if self.misses:
+                    self.misses -= 1
+                    continue
+                self.ended = True
+                raise
+
+
+@pytest.mark.parametrize("misses", [0, 1, 2])
+def test_a_runner_that_misses_the_word_to_end_is_told_again(
+    misses: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "ENDING_SECONDS", 0.05)
+    runner = Deaf(misses)
+
+    async def told() -> None:
+        service = asyncio.ensure_future(serving._until_told(cast(Runner, runner)))
+        await asyncio.sleep(0.01)
+        service.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await service
+
+    asyncio.run(told())
+    assert runner.ended
