@@ -50,7 +50,7 @@ def state_ordinary_course(
         Held(hold=file.id, placed=file.placed_at)
         for file in site.ledger.holds.list()
         if not file.sealed and file.state.keeps and _keeps(file.scope.subjects, subject)
-        and any(file.scope.touches(one.id, location.store) for one in chosen for location in one.locations)
+        and any(file.scope.touches(one.id, *location.stores) for one in chosen for location in one.locations)
     ]  # fmt: skip
     stated = OrdinaryCourse(
         organization=site.schedule.library.organization, custodian=site.schedule.library.custodian, issued=now, zone=zone.key,

@@ -104,10 +104,10 @@ class Scope:
             end=None if self.until is None else self.until + self.margin_after,
         )
 
-    def touches(self, record_type: str, store: str) -> bool:
-        """Whether any record of that type in that store can match at all."""
+    def touches(self, record_type: str, *stores: str) -> bool:
+        """Whether any record of that type can match at all. ``stores``: the names of its store (`Location.stores`)."""
         return (not self.record_types or record_type in self.record_types) and (
-            not self.stores or store in self.stores
+            not self.stores or not self.stores.isdisjoint(stores)
         )
 
 

@@ -149,6 +149,11 @@ class Location:
     blocked: Condition | None = None
     """Keeps the record while it is true or unknown."""
 
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Every name under which a hold on a store keeps what is here."""
+        return (self.store,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableLocation(Location):
@@ -243,6 +248,11 @@ class TreeLocation(Location):
     """Store into which held files are copied out, because whoever writes this tree may delete or truncate them."""
     vault_of: str | None = None
     """This location is the vault of a location in that store: nothing in it is still being written."""
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """A hold on the store whose copies these are keeps the copies: they are what it has to keep."""
+        return (self.store,) if self.vault_of is None else (self.store, self.vault_of)
 
     def in_vault(self, record_type: str) -> TreeLocation | None:
         """The location of the copies that holds on this one make; ``None`` without a vault. ``record_type``: its id."""

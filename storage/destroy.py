@@ -181,11 +181,11 @@ class Destroyer:
         if case.destroying_since is not None:
             return Clearance(ready=True, counted=case.cleared_by)
         record_type = schedule.record_type(case.record_type)
-        stores = {part.store for part in case.parts}
+        stores = {name for part in case.parts for name in record_type.location(part.location).stores}
         changed = [
             hold.epoch
             for hold in self._ledger.holds.in_force().holds
-            if any(hold.scope.touches(case.record_type, store) for store in stores)
+            if hold.scope.touches(case.record_type, *stores)
         ]
         approvals = [
             Approved(
@@ -334,7 +334,9 @@ class Destroyer:
                 batch = gate.enter_context(store.batch(work.criteria(part)))  # 4.
                 view = self._ledger.holds.in_force()
                 began = time.monotonic()
-                staged = batch.stage(piece.lines, view.touching(work.case.record_type, part.store))  # 5.
+                staged = batch.stage(
+                    piece.lines, view.touching(work.case.record_type, *work.criteria(part).location.stores)
+                )  # 5.
             except StoreUnavailable as error:
                 raise _NothingDone(error) from None
             staging = time.monotonic() - began

@@ -11,9 +11,10 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from retention.decide import Criteria
 from retention.document import JSON, encode, write
 from retention.errors import (
     Refused,
@@ -24,10 +25,10 @@ from retention.errors import (
     UsageError,
 )
 from retention.holds import CounselVerification, HoldState, Matter, Scope
-from retention.schedule import Schedule, TreeLocation
+from retention.schedule import Schedule
 from retention.signing import SigningKey
 from storage.contract import Stores
-from storage.ledger.cases import CaseState
+from storage.ledger.cases import Case, CaseState, Part
 from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person, Role
@@ -80,7 +81,6 @@ class Holding:
         """
         self._authorise(by)
         self.check(scope)
-        scope = self._with_vaults(scope)
         if matter.counsel is CounselVerification.REJECTED:
             raise Refused(
                 "counsel rejected this request: no hold is placed for it",
@@ -121,25 +121,13 @@ class Holding:
         file = self._ledger.holds.move(file, to=HoldState.PROVISIONAL, actor=actor, at=self._now())
         return Placed(file=file, stores=tuple(names), seconds=time.monotonic() - began)
 
-    def _with_vaults(self, scope: Scope) -> Scope:
-        """A hold on a store is one on the vaults of its locations too: the copies it makes there are what it has to keep."""
-        if not scope.stores:
-            return scope
-        vaults = {
-            location.store
-            for record_type in self._schedule.record_types
-            for location in record_type.locations
-            if isinstance(location, TreeLocation) and location.vault_of in scope.stores
-        }
-        return replace(scope, stores=scope.stores | vaults)
-
     def stores_in_scope(self, scope: Scope) -> list[str]:
         """Names of the stores that hold record types in scope and have an address."""
         names = {
             location.store
             for record_type in self._schedule.record_types
             for location in record_type.locations
-            if scope.touches(record_type.id, location.store)
+            if scope.touches(record_type.id, *location.stores)
         }
         return sorted(name for name in names if name in self._stores)
 
@@ -157,13 +145,19 @@ class Holding:
         """The push-down into one store, at the locations that a scope touches (at all of them without one)."""
         today = self._now().astimezone(self._schedule.library.zone).date()
         for record_type in self._schedule.record_types:
-            if scope is None or scope.touches(record_type.id, name):
-                for location in record_type.locations:
-                    if location.store == name:
-                        # Read anew for each: a store may take long over one, and must not let go of what was held meanwhile.
-                        touching = self._ledger.holds.in_force().touching(record_type.id, name)
-                        criteria = criteria_for(self._schedule, record_type, location.name, today)
-                        store_of(self._stores, name).preserve(criteria, touching)
+            for location in record_type.locations:
+                if location.store != name:
+                    continue
+                if scope is None or scope.touches(record_type.id, *location.stores):
+                    self._preserve_at(criteria_for(self._schedule, record_type, location.name, today))
+
+    def _preserve_at(self, criteria: Criteria) -> None:
+        """Again when a hold came or went meanwhile: what this one let go of may be what the other has to keep."""
+        location, seen = criteria.location, -1
+        while (view := self._ledger.holds.in_force()).epoch != seen:
+            seen = view.epoch
+            touching = view.touching(criteria.record_type.id, *location.stores)
+            store_of(self._stores, location.store).preserve(criteria, touching)
 
     def _stores_worked_on(self, scope: Scope) -> set[str]:
         """Stores in which a batch may be in flight, with or without an address here.
@@ -175,8 +169,16 @@ class Holding:
             part.store
             for case in self._ledger.cases.list(state=CaseState.STARTED)
             for part in case.parts
-            if case.destroying_since is not None and scope.touches(case.record_type, part.store)
+            if case.destroying_since is not None
+            and scope.touches(case.record_type, *self._names_of(case, part, scope))
         }
+
+    def _names_of(self, case: Case, part: Part, scope: Scope) -> tuple[str, ...]:
+        """What the store of a part is called by holds. Of a location that the schedule no longer has, nobody can say: any name."""
+        try:
+            return self._schedule.record_type(case.record_type).location(part.location).stores
+        except KeyError:
+            return (part.store, *scope.stores)
 
     def confirm(self, id: str, by: Signatory) -> HoldFile:
         """A second person confirms a provisional hold. Raises `Refused` for the person who placed it."""

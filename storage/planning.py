@@ -116,7 +116,7 @@ def plan(
         planned.findings += findings
         if any(finding.fatal for finding in findings):
             continue
-        holds = ledger.holds.in_force().touching(record_type.id, location.store)
+        holds = ledger.holds.in_force().touching(record_type.id, *location.stores)
         number = len(planned.locations)
         with spool.writer(case_id, number) as writer:
             survey = store.survey(criteria, holds, writer.write, partial(progress, location.name))

@@ -20,6 +20,7 @@ from retention import dates
 from retention.decide import Criteria, Decision, Due, Keep, decide
 from retention.errors import UsageError
 from retention.evaluate import evaluate
+from retention.naming import Naming
 from retention.records import Record
 from retention.schedule import Period, Rule
 from storage.planning import criteria_for, store_of
@@ -71,8 +72,8 @@ def explain(session: Session, record_type: str, key: str, *, location: str | Non
 
 
 def _decide(site: Site, record: Record, criteria: Criteria) -> Decision:
-    holds = site.ledger.holds.in_force().touching(record.record_type, record.store)
-    return decide(record, criteria, holds)
+    holds = site.ledger.holds.in_force().touching(record.record_type, *criteria.location.stores)
+    return decide(record, criteria, Naming.of(criteria.location).holds(holds))
 
 
 def _applied(record: Record, criteria: Criteria) -> Iterator[_Applied]:

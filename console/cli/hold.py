@@ -196,7 +196,7 @@ def _preview(site: Site, scope: Scope) -> Answer:
     found: list[dict[str, Any]] = []
     for record_type in site.schedule.record_types:
         for location in record_type.locations:
-            if scope.touches(record_type.id, location.store):
+            if scope.touches(record_type.id, *location.stores):
                 criteria = criteria_for(site.schedule, record_type, location.name, site.today())
                 survey = store_of(site.stores, location.store).survey(
                     criteria, [hold], lambda _: None, lambda _: None

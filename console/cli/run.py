@@ -84,7 +84,7 @@ def _undecided(site: Site, done: Run, names: list[str], limit: int) -> list[dict
             criteria = criteria_for(site.schedule, record_type, location.name, done.on)
             try:
                 store = store_of(site.stores, location.store)
-                holds = site.ledger.holds.in_force().touching(record_type.id, location.store)
+                holds = site.ledger.holds.in_force().touching(record_type.id, *location.stores)
                 for key, reason, detail in store.cannot_decide(criteria, holds, limit):
                     place = {"record_type": record_type.id, "location": location.name}
                     found.append({**place, "key": key, "reason": reason.value, "detail": detail})

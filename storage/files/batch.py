@@ -187,8 +187,9 @@ class FileBatch:
             return False
         touched.add(folder)
         os.unlink(name, dir_fd=descriptor)
-        with suppress(FileNotFoundError):
-            os.unlink(name + SIDECAR, dir_fd=descriptor)
+        if self._facts.has_sidecar(item.line.path):
+            with suppress(FileNotFoundError):
+                os.unlink(name + SIDECAR, dir_fd=descriptor)
         return True
 
     def _remove_emptied(self, touched: set[str]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
@@ -17,6 +16,7 @@ from retention.decide import Criteria
 from retention.errors import ScheduleInvalid
 from retention.holds import Hold
 from retention.layout import EARLIEST_YEAR, Impossible, Layout, Placed, compile_layout
+from retention.naming import Naming
 from retention.records import Personal, Record, Span, Value
 from retention.schedule import Camera, TreeLocation, TriggerKind
 from storage.files.footage import Readings, Timeline, is_footage, span_of
@@ -147,9 +147,8 @@ class Facts:
         conditions = (location.consent, location.blocked, *(rule.when for rule in rules))
         self.has_conditions = any(condition is not None for condition in conditions)
         self._record_type = criteria.record_type.id
-        self._present: dict[str | None, str] = {
-            other: name for name, camera in location.cameras.items() for other in camera.also_called
-        }
+        self.naming = Naming.of(location)
+        self._present: dict[str | None, str] = dict(self.naming.cameras)
         self._longest = timedelta(seconds=location.max_length)
         self._settled_before = _nanoseconds(now) - round(location.settle * 1e9)
         self._tomorrow = _nanoseconds(now + _DAY)
@@ -157,24 +156,8 @@ class Facts:
         self._late = max(_DAY, timedelta(seconds=self.location.upload_within))
 
     def holds(self, holds: Iterable[Hold]) -> list[Hold]:
-        """The holds as they apply here, cameras by their present names.
-
-        Footage whose path names no camera may be of any: every hold on a camera covers it.
-        """
-        names = self._present
-        if self.footage and not self.layout.names_camera:
-            return [replace(hold, scope=replace(hold.scope, cameras=frozenset())) for hold in holds]
-        if not names:
-            return list(holds)
-        return [
-            replace(
-                hold,
-                scope=replace(
-                    hold.scope, cameras=frozenset(names.get(name, name) for name in hold.scope.cameras)
-                ),
-            )
-            for hold in holds
-        ]
+        """The holds as they apply here; see `retention.naming`."""
+        return self.naming.holds(holds)
 
     def read(self, path: str) -> Placed | Impossible | None:
         """What a path says, its camera by its present name. The layout has no say over a sealed file, whose name it may well match."""
@@ -182,6 +165,10 @@ class Facts:
         if isinstance(placed, Placed) and placed.camera in self._present:
             return placed._replace(camera=self._present[placed.camera])
         return placed
+
+    def has_sidecar(self, path: str) -> bool:
+        """Whether what is called like the sidecar of a file would be one, and not a record of its own."""
+        return self.read(path + SIDECAR) is None
 
     def _camera(self, name: str | None) -> Camera:
         return self.location.cameras.get(name, _UNKNOWN_CAMERA) if name is not None else _UNKNOWN_CAMERA

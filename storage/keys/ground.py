@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy import delete, insert, select
 
 from retention.decide import Criteria
 from retention.holds import Hold
+from retention.naming import Naming
 from storage.keys import tables
 from storage.keys.database import Entry
 
@@ -17,19 +19,29 @@ _looked = tables.looked
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """One record type at one location. ``subject``: how its records are tied to a patron, as the schedule says."""
+    """One record type at one location. ``subject``: how its records are tied to a patron, as the schedule says. ``naming``: what
+    its cameras are called there."""
 
     record_type: str
     location: str
-    store: str
     subject: str
+    naming: Naming
 
     @classmethod
     def of(cls, criteria: Criteria) -> Ground:
         location = criteria.location
         return cls(
-            record_type=criteria.record_type.id, location=location.name, store=location.store, subject=location.subject
+            record_type=criteria.record_type.id, location=location.name, subject=location.subject, naming=Naming.of(location)
         )  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> Ground:
+        naming = told["naming"]
+        cameras = tuple((other, present) for other, present in naming["cameras"])
+        return cls(**{**told, "naming": Naming(**{**naming, "cameras": cameras})})
 
 
 def terms(hold: Hold, ground: Ground) -> str:
@@ -39,7 +51,7 @@ def terms(hold: Hold, ground: Ground) -> str:
     told = [
         hold.epoch,
         ground.subject,
-        ground.store,
+        ground.naming,
         scope.margin_before,
         scope.margin_after,
         scope.since,
@@ -61,9 +73,21 @@ def looked_at(entry: Entry, hold: Hold, ground: Ground) -> int:
     return row.seq if row is not None and row.terms == terms(hold, ground) else -1
 
 
-def write_down(entry: Entry, hold: Hold, ground: Ground, seq: int) -> None:
-    here = {"hold": hold.id, "record_type": ground.record_type, "location": ground.location}
+def forget(entry: Entry, hold: str, ground: Ground) -> None:
+    """Nothing that this hold looked at here counts any more: it has to look again before anything may go."""
     entry.connection.execute(
-        delete(_looked).where(*(_looked.c[name] == value for name, value in here.items()))
+        delete(_looked).where(
+            _looked.c.hold == hold,
+            _looked.c.record_type == ground.record_type,
+            _looked.c.location == ground.location,
+        )
     )
-    entry.connection.execute(insert(_looked).values(**here, terms=terms(hold, ground), seq=seq))
+
+
+def write_down(entry: Entry, hold: Hold, ground: Ground, seq: int) -> None:
+    forget(entry, hold.id, ground)
+    entry.connection.execute(
+        insert(_looked).values(
+            hold=hold.id, record_type=ground.record_type, location=ground.location, terms=terms(hold, ground), seq=seq
+        )
+    )  # fmt: skip

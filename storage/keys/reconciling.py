@@ -8,6 +8,7 @@ moment is it without a wrapper, and how far a hold has looked advances with what
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from retention.decide import matches
 from retention.holds import Hold
 from storage.keys import cohorts, registry, tables, tree
 from storage.keys.database import Entry, KeyDatabase
-from storage.keys.ground import Ground, looked_at, write_down
+from storage.keys.ground import Ground, forget, looked_at, write_down
 from storage.keys.keyring import Keyring
 from storage.keys.sealed_facts import open_record
 from storage.keys.secret import SecretKey
@@ -38,6 +39,7 @@ class Reconciliation:
         self._keyring = keyring
         self._ground = ground
         self._holds = [hold for hold in holds if hold.state.keeps]
+        self._as_here = {hold.id: hold for hold in ground.naming.holds(self._holds)}
         self._here = (
             _object.c.record_type == ground.record_type,
             _object.c.location == ground.location,
@@ -89,8 +91,9 @@ class Reconciliation:
         """Put one object under the holds that match it, and take it from those of ``looking`` that do not. Whether it moved."""
         with self._keyring.data_key(entry.connection, row.kid) as key:
             record = open_record(row, key)
+            record = replace(record, camera=self._ground.naming.camera(record.camera))
             under = self._under(entry, row.kid)
-            wanted = [hold.id for hold in looking if matches(hold, record, self._ground)]
+            wanted = [hold.id for hold in looking if matches(self._as_here[hold.id], record, self._ground)]
             unwanted = [hold.id for hold in looking if hold.id in under and hold.id not in wanted]
             missing = [id for id in wanted if id not in under]
             for id in missing:
@@ -110,14 +113,18 @@ class Reconciliation:
             return bool(missing or unwanted)
 
     def _let_go(self, at: datetime) -> int:
-        """Objects under the key of a hold that keeps no more, back into a cohort; and such a key away when nothing is left below."""
+        """Objects under the key of a hold that keeps no more, back into a cohort; and such a key away when nothing is left below.
+
+        A hold that we were not given was released, or came after the list we were given: then it has to look here again, and until
+        it has, step 5 withholds everything.
+        """
         kept = [hold.id for hold in self._holds]
         released = and_(_holder.c.kind == tree.HOLD, _holder.c.id.not_in(kept))
         moved = 0
         while True:
             with self._db.write(at) as entry:
                 query = (
-                    select(_object, _key.c.kid.label("wrapper"))
+                    select(_object, _key.c.kid.label("wrapper"), _holder.c.id.label("under"))
                     .join(_wrap, _wrap.c.child == _object.c.kid)
                     .join(_key, _key.c.kid == _wrap.c.wrapper)
                     .join(_holder, _holder.c.id == _key.c.holder)
@@ -132,6 +139,8 @@ class Reconciliation:
                     ]
                     with self._keyring.data_key(entry.connection, row.kid) as key:
                         self._release(entry, key, row, [row.wrapper], bool(others))
+                for hold in {row.under for row in rows}:
+                    forget(entry, hold, self._ground)
                 moved += len(rows)
                 if len(rows) < STRIDE:
                     self._remove_idle(entry, kept)

@@ -49,13 +49,9 @@ class KeyWorker:
 
     def reconcile(self, criteria: Criteria, holds: Sequence[Hold], *, at: datetime) -> int:
         """Hold push-down for one record type at one location, given all holds in force that touch it. How many objects moved."""
-        ground = Ground.of(criteria)
-        told = {
-            "record_type": ground.record_type, "location": ground.location, "store": ground.store, "subject": ground.subject
-        }  # fmt: skip
-        return int(
-            self._do("reconcile", at, ground=told, holds=[_hold_to_json(hold) for hold in holds])["moved"]
-        )
+        ground = Ground.of(criteria).to_json()
+        told = self._do("reconcile", at, ground=ground, holds=[_hold_to_json(hold) for hold in holds])
+        return int(told["moved"])
 
     def rotate(self, *, at: datetime, force: bool = False) -> RotationReport:
         """Finish or carry out a rotation of the root if one is needed, and settle what became of older roots."""
@@ -81,7 +77,8 @@ class KeyWorker:
             "window_days": site.window_days, "arguments": arguments,
         }  # fmt: skip
         done = subprocess.run(
-            [sys.executable, "-m", "storage.keys.worker"], input=json.dumps(told).encode(), stdout=subprocess.PIPE, check=False
+            # -P: a folder called storage where the command was given is not to be taken for this program.
+            [sys.executable, "-P", "-m", "storage.keys.worker"], input=json.dumps(told).encode(), stdout=subprocess.PIPE, check=False
         )  # fmt: skip
         try:
             answer = json.loads(done.stdout)
@@ -100,7 +97,7 @@ def carry_out(store: KeyStore, job: str, at: datetime, arguments: dict[str, Any]
     """One job. Raises what the key store raises."""
     if job == "reconcile":
         holds = [_hold_from_json(one) for one in arguments["holds"]]
-        return {"moved": store.reconcile(Ground(**arguments["ground"]), holds, at=at)}
+        return {"moved": store.reconcile(Ground.from_json(arguments["ground"]), holds, at=at)}
     if job == "rotate":
         report = store.rotate(at=at, force=arguments["force"])
         settled = report.settled

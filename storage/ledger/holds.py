@@ -84,8 +84,9 @@ class HoldView:
     holds: tuple[Hold, ...]
     placing: bool
 
-    def touching(self, record_type: str, store: str) -> tuple[Hold, ...]:
-        return tuple(hold for hold in self.holds if hold.scope.touches(record_type, store))
+    def touching(self, record_type: str, *stores: str) -> tuple[Hold, ...]:
+        """``stores``: the names of a location's store (`Location.stores`)."""
+        return tuple(hold for hold in self.holds if hold.scope.touches(record_type, *stores))
 
 
 class Holds:

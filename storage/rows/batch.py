@@ -157,6 +157,7 @@ class RowBatch:
                         file.rows,
                         change=self._facts.change,
                         encoding=self._facts.rows.encoding,
+                        sidecar=self._facts.files.has_sidecar(file.path),
                     )
             except (Unreadable, Changed, Barred):
                 continue

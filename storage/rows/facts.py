@@ -39,7 +39,7 @@ class RowFacts:
         self.location = self.files.location
         self._criteria = criteria
         self._register = register
-        self._holds = tuple(map(_loosened, holds))
+        self._holds = tuple(map(_loosened, self.files.holds(holds)))
         rows = self.location.rows
         if rows is None:
             raise ScheduleInvalid("the location has no rows", "say what makes a row: [….location.rows]")

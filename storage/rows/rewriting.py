@@ -27,9 +27,17 @@ class Changed(Exception):
 
 
 def rewrite(
-    tree: Tree, path: str, file: BinaryIO, rows: Mapping[bytes, int], *, change: Change | None, encoding: str
+    tree: Tree,
+    path: str,
+    file: BinaryIO,
+    rows: Mapping[bytes, int],
+    *,
+    change: Change | None,
+    encoding: str,
+    sidecar: bool,
 ) -> frozenset[bytes]:
     """Take these rows out of the file (or change them). Returns those that went by this. ``file``: as `opening.locked` gave it.
+    ``sidecar``: what says what the file is goes with its last row.
 
     The caller makes the folder lasting. Raises `Changed`, `Unreadable`, ``OSError``; then nothing was changed.
     """
@@ -54,8 +62,9 @@ def rewrite(
                 os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
             else:
                 os.unlink(name, dir_fd=directory)
-                with suppress(FileNotFoundError):
-                    os.unlink(name + SIDECAR, dir_fd=directory)
+                if sidecar:
+                    with suppress(FileNotFoundError):
+                        os.unlink(name + SIDECAR, dir_fd=directory)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(partial, dir_fd=directory)

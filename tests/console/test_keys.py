@@ -11,6 +11,7 @@ from console.cli.key_lines import rotation_lines
 from flows.settings import load_settings
 from flows.wiring import Site
 from retention.holds import Hold, HoldState, Scope
+from retention.naming import Naming
 from retention.records import Personal, Span
 from storage.keys.ground import Ground
 from storage.keys.keystore import KeyStore
@@ -20,7 +21,7 @@ from storage.keys.versions import Settled
 from tests.console.library import NOW, Library
 from tests.console.test_hold import MATTER
 
-GROUND = Ground(record_type="past-checkouts", location="loans", store="ils", subject="patron")
+GROUND = Ground(record_type="past-checkouts", location="loans", subject="patron", naming=Naming(store="ils"))
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def keys(library: Library) -> Iterator[KeyStore]:
 
 def seal(keys: KeyStore, patron: str, period: str = "2035-01") -> str:
     facts = Facts(
-        record_type=GROUND.record_type, location=GROUND.location, store=GROUND.store, trigger=date(2035, 1, 9),
+        record_type=GROUND.record_type, location=GROUND.location, store=GROUND.naming.store, trigger=date(2035, 1, 9),
         span=Span(start=None, end=None), subject=Personal(patron), size=10,
     )  # fmt: skip
     made = keys.begin_sealing(facts, period=period, at=NOW)

@@ -23,6 +23,11 @@ title = "Evidence vault"
 
 @pytest.fixture
 def vault(staffed: Library, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return furnish(staffed, monkeypatch)
+
+
+def furnish(staffed: Library, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the cameras a vault; the folder of their copies in it."""
     root = staffed.root / "evidence-disk"
     monkeypatch.setenv("RETENTION_STORES__EVIDENCE__ROOT", str(root))
     staffed.amend("[record-type.past-checkouts]", STORE)
@@ -83,3 +88,26 @@ def test_without_its_vault_a_hold_is_written_down_keeps_and_says_what_is_missing
     away.rename(vault.parents[2])
     staffed.done("hold", "place", "--resume", id, "--as", "ada")
     assert len(copies(vault)) == 1
+
+
+def test_a_hold_on_the_cameras_that_is_older_than_their_vault_keeps_the_copies_too(
+    staffed: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (held,) = [path for path in staffed.footage() if path.startswith("2035-05-26")]
+    scope = (
+        "--store",
+        "cameras",
+        "--camera",
+        "door",
+        "--from",
+        "2035-05-26T00:00",
+        "--until",
+        "2035-05-26T23:00",
+    )
+    staffed.done("hold", "place", *MATTER, *scope, "--as", "ada")
+    copied = furnish(staffed, monkeypatch)
+    staffed.done("run", "--execute", "--record-type", "camera-footage")
+    assert copies(copied) == [held]
+    (staffed.root / "cameras" / "recordings" / held).unlink()
+    staffed.done("run", "--execute", "--record-type", "camera-footage")
+    assert copies(copied) == [held]

@@ -421,3 +421,21 @@ def test_a_batch_destroys_once(shelf: Shelf) -> None:
         with pytest.raises(StoreUnavailable):
             batch.destroy()
         assert isinstance(batch, FileBatch)
+
+
+def test_a_record_of_its_own_that_is_called_like_a_sidecar_is_not_taken_along(shelf: Shelf) -> None:
+    """The layout of this location takes every name: what lies beside a.csv has a day of its own, and is not due."""
+    shelf.write("weekly/a.csv.retention.json", NOW - timedelta(days=1))
+    _, lines = shelf.survey()
+    assert len(shelf.destroy(lines)) == 3
+    assert shelf.files() == {"weekly/a.csv.retention.json"}
+
+
+def test_what_only_says_what_an_export_is_goes_with_it(tmp_path: Path) -> None:
+    shelf = Shelf(root=tmp_path / "root", location=replace(EXPORTS, template="{any}/list.csv"))
+    shelf.write("weekly/list.csv")
+    shelf.write("weekly/list.csv.retention.json", NOW - timedelta(days=1))
+    shelf.write("weekly/other.retention.json", NOW - timedelta(days=1))
+    _, lines = shelf.survey()
+    assert shelf.destroy(lines) == {"weekly/list.csv": ABSENT}
+    assert shelf.files() == {"weekly/other.retention.json"}

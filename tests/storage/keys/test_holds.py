@@ -11,9 +11,11 @@ import pytest
 from retention.errors import KeyDestroyed, KeyUnreadable, Refused
 from retention.holds import HoldState, Scope
 from retention.records import Span
+from retention.schedule import Camera, TreeLocation
 from storage.keys import reconciling
-from storage.keys.ground import write_down
+from storage.keys.ground import Ground, write_down
 from storage.keys.values import NewObject, ObjectState
+from tests.storage.files.shelf import FRIGATE, criteria_for
 from tests.storage.keys.vault import NOW, OTHER_PLACE, PLACE, RECORD_TYPE, Vault, criteria, facts, hold
 
 
@@ -233,3 +235,63 @@ def test_an_object_that_cannot_be_read_stops_the_push_down(vault: Vault) -> None
     with pytest.raises(KeyUnreadable):
         vault.hold(one)
     assert looked(vault, one) == [-1]
+
+
+def test_a_push_down_with_an_older_list_of_holds_opens_nothing_to_destruction(vault: Vault) -> None:
+    """It was given the holds before H-2 was placed, and comes after H-2's own: what it lets go of, H-2 has to look at again.
+
+    H-2 keeps something elsewhere too, so its key lives on and says nothing.
+    """
+    held = vault.seal(1, subject="p1")
+    vault.seal(1, subject="p1", place=OTHER_PLACE)
+    late = hold("H-2", "p1")
+    vault.hold(late)
+    vault.hold(late, place=OTHER_PLACE)
+    vault.hold()
+    assert vault.store.object(held.id).holds == ()
+    assert looked(vault, late) == [-1], "step 5 withholds what a hold in force has not looked at"
+    vault.hold(late)
+    assert vault.store.object(held.id).holds == ("H-2",)
+
+
+def footage(**more: Any) -> TreeLocation:
+    return replace(FRIGATE, **more)
+
+
+def sealed_footage(vault: Vault, number: int, camera: str | None) -> NewObject:
+    return vault.seal(
+        number, subject=None, record_type="files", location="recordings", store="disk", camera=camera,
+        span=Span(start=NOW - timedelta(hours=1), end=NOW),
+    )  # fmt: skip
+
+
+def test_a_hold_on_any_name_of_a_camera_keeps_what_was_sealed_under_each(vault: Vault) -> None:
+    before, now = sealed_footage(vault, 1, "lot"), sealed_footage(vault, 2, "parking")
+    other = sealed_footage(vault, 3, "lobby")
+    ground = Ground.of(
+        criteria_for(footage(cameras={"parking": Camera(also_called=("lot",)), "lobby": Camera()}))
+    )
+    for name in ("lot", "parking"):
+        vault.store.reconcile(ground, [hold("H-1", cameras=frozenset({name}))], at=vault.now())
+        kept = [vault.store.object(one.id).holds for one in (before, now, other)]
+        assert kept == [("H-1",), ("H-1",), ()]
+        vault.store.reconcile(ground, [], at=vault.now())
+
+
+def test_another_register_of_cameras_has_every_hold_look_again(vault: Vault) -> None:
+    old = sealed_footage(vault, 1, "lot")
+    placed = hold("H-1", cameras=frozenset({"parking"}))
+    vault.store.reconcile(Ground.of(criteria_for(footage())), [placed], at=vault.now())
+    assert vault.store.object(old.id).holds == ()
+    renamed = criteria_for(footage(cameras={"parking": Camera(also_called=("lot",))}))
+    with vault.store.gate(at=vault.now()) as writing:
+        assert writing.looked_at(placed, renamed) == -1
+    vault.store.reconcile(Ground.of(renamed), [placed], at=vault.now())
+    assert vault.store.object(old.id).holds == ("H-1",)
+
+
+def test_sealed_footage_whose_name_tells_no_camera_is_kept_by_every_hold_on_one(vault: Vault) -> None:
+    any_of_them = sealed_footage(vault, 1, None)
+    nameless = criteria_for(footage(template="{Y}-{m}-{d}/{H}.{M}.{S}.mp4"))
+    vault.store.reconcile(Ground.of(nameless), [hold("H-1", cameras=frozenset({"door"}))], at=vault.now())
+    assert vault.store.object(any_of_them.id).holds == ("H-1",)
