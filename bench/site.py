@@ -18,11 +18,12 @@ from flows.settings import Settings, StoreSettings
 from flows.wiring import Site
 from retention.holds import Matter, MatterKind, Scope
 from retention.outcomes import Outcome
+from retention.permissions import Role
 from retention.records import Personal
 from retention.signing import generate, key_ring
 from retention.verify import Result, verify
-from storage.holding import Signatory
-from storage.ledger.people import Person, Role
+from storage.ledger.people import Person
+from storage.signatures import Signatory
 
 LIBRARY = """\
 version = "bench"

@@ -11,16 +11,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flows.wiring import Site
-from retention.approval import Decision, sign, statement
+from retention.approval import Decision, statement
 from retention.clearance import Clearance
 from retention.errors import Refused, UsageError, VerificationFailed
 from retention.loader import load
 from retention.outcomes import Outcome
+from retention.permissions import Act
 from retention.schedule import Schedule
-from storage.holding import Signatory
 from storage.ledger.cases import Case, CaseState
-from storage.ledger.people import Role, SignedDecision
-from storage.signatures import public_key, verified_approvals
+from storage.ledger.people import SignedDecision
+from storage.signatures import Signing, authorise, verified_approvals
 from storage.worklist import tally
 
 
@@ -65,28 +65,14 @@ def frozen_schedule(site: Site, case: Case) -> Schedule:
     return schedule
 
 
-def require(signatory: Signatory, *roles: Role) -> None:
-    """The person has one of these roles and holds their own key. Raises `Refused`."""
-    person = signatory.person
-    if roles and person.role not in roles:
-        raise Refused(
-            f"{person.name} is {person.role.value}, not {' or '.join(roles)}",
-            "somebody with that role has to do it",
-        )
-    if public_key(person) != signatory.key.public:
-        raise Refused(
-            f"this is not the signing key of {person.name}", "give the key file made by: retention person add"
-        )
-
-
 def approve(
-    site: Site, case_id: str, signatory: Signatory, lifts: Iterable[str] = (), *, seen: Review | None = None
+    site: Site, case_id: str, signatory: Signing, lifts: Iterable[str] = (), *, seen: Review | None = None
 ) -> Clearance:
     """Sign a case's manifest and schedule as this person, releasing the brakes named. Returns what is still missing.
 
     ``seen``: what the person was shown; a hold that came after it makes the approval void. Without it the case is read now.
     """
-    require(signatory, Role.CUSTODIAN)
+    authorise(site.ledger, signatory, Act.APPROVE)
     seen = seen or review(site, case_id)
     now = site.now()
     site.ledger.require_ready(now)
@@ -115,12 +101,12 @@ def approve(
     return site.destroyer.clearance(case, frozen_schedule(site, case))
 
 
-def return_case(site: Site, case_id: str, signatory: Signatory, reason: str) -> Case:
+def return_case(site: Site, case_id: str, signatory: Signing, reason: str) -> Case:
     """Send a case back: signed, ended as *returned*, its frozen manifest discarded. The next run plans afresh.
 
     Raises `Refused` while a run works on the record type, and when something was destroyed under the case.
     """
-    require(signatory, Role.CUSTODIAN)
+    authorise(site.ledger, signatory, Act.APPROVE)
     if not reason.strip():
         raise UsageError("a case is sent back with a reason", "say why with --reason")
     now = site.now()
@@ -155,16 +141,16 @@ def _open(seen: Review) -> tuple[Case, Clearance]:
     return case, seen.clearance
 
 
-def _sign_off(site: Site, seen: Review, signatory: Signatory, decision: Decision, lifts: list[str]) -> None:
+def _sign_off(site: Site, seen: Review, signatory: Signing, decision: Decision, lifts: list[str]) -> None:
     case, person, at = seen.case, signatory.person, site.now()
     said = statement(
         case=case.id, manifest=case.manifest_digest, schedule=case.schedule_digest, record_type=case.record_type, items=case.items,
         decision=decision, at=at, lifts=lifts,
     )  # fmt: skip
-    signed = sign(signatory.key, said, person=person.full_name, title=person.title)
+    signed = signatory.sign(said)
     site.ledger.people.sign_off(
         SignedDecision(
-            case_id=case.id, person=person.name, decision=decision.value, statement=signed.statement, signature=signed.signature,
+            case_id=case.id, person=person.name, decision=decision.value, statement=said, signature=signed.signature,
             epoch=seen.epoch, at=at,
         )
     )  # fmt: skip

@@ -11,18 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.casework import require
 from flows.sealwork import worked_on
 from flows.wiring import Site
 from retention.document import texts
 from retention.envelope import read
 from retention.errors import KeyDestroyed, Refused, RetentionError, UsageError
+from retention.permissions import Act
 from retention.schedule import TreeLocation
-from storage.holding import Signatory
 from storage.keys.hardening import harden
 from storage.keys.values import SealedObject
-from storage.ledger.people import Role
 from storage.sealed import opening, resealing
+from storage.signatures import Signatory, authorise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +37,7 @@ def open_sealed(
 ) -> Opened:
     """Open an object, given by its id or by the path of its sealed file, for a custodian. Raises `Refused`, `UsageError`,
     `KeyDestroyed`, `KeyUnreadable`, `SealedUnreadable`, `Unavailable`."""
-    require(signatory, Role.CUSTODIAN)
+    authorise(site.ledger, signatory, Act.OPEN_SEALED)
     site.ledger.require_ready(site.now())
     harden()
     given = None
@@ -108,7 +107,7 @@ def _require_key(site: Site, found: SealedObject) -> None:
 
 def reseal(site: Site, ids: Sequence[str], signatory: Signatory) -> dict[str, str]:
     """Seal these objects anew, for a custodian. Old ids and new ones, in order. Raises as `open_sealed` does, at the first that fails."""
-    require(signatory, Role.CUSTODIAN)
+    authorise(site.ledger, signatory, Act.OPEN_SEALED)
     site.ledger.require_ready(site.now())
     if site.ledger.cases.halted() is not None:
         raise Refused("the kill switch is engaged: no key is destroyed", "to go on: retention halt --lift")

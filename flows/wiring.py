@@ -33,7 +33,7 @@ from storage.destroy import Destroyer
 from storage.files import vault
 from storage.files.facts import NoRegister, Register
 from storage.files.store import FileStore
-from storage.holding import Holding, Signatory
+from storage.holding import Holding
 from storage.keys.keystore import KeyStore
 from storage.keys.opening import KeySite
 from storage.keys.worker import KeyWorker
@@ -48,6 +48,7 @@ from storage.s3.wire import Address
 from storage.scanning.known import Known
 from storage.sealed.remembering import remembered
 from storage.sealed.store import SealedStore
+from storage.signatures import Signatory
 from storage.signing_keys import SigningKeys
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore

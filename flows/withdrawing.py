@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flows.casework import require
 from flows.wiring import Site
 from retention.errors import Refused, UsageError
+from retention.permissions import Act
 from retention.schedule import Disposition
-from storage.holding import Signatory
 from storage.keys.values import ObjectState, SealedObject
-from storage.ledger.people import Role
 from storage.sealed import remembering
 from storage.sealed.remembering import remembered
+from storage.signatures import Signatory, authorise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +31,7 @@ class Withdrawn:
 
 def withdraw(site: Site, ids: Iterable[str], signatory: Signatory, reason: str) -> list[Withdrawn]:
     """Withdraw these objects, all or none of them. Raises `Refused`, `UsageError`, `KeyStoreUnavailable`."""
-    require(signatory, Role.CUSTODIAN)
+    authorise(site.ledger, signatory, Act.APPROVE)
     if not reason.strip():
         raise UsageError("an object is withdrawn with a reason", "say why with --reason")
     now = site.now()
@@ -78,7 +77,7 @@ def accept(site: Site, signatory: Signatory, reason: str) -> tuple[int, int]:
 
     Raises `Refused` when the key store is not older than the ledger knows: there is nothing to accept.
     """
-    require(signatory, Role.CUSTODIAN)
+    authorise(site.ledger, signatory, Act.APPROVE)
     if not reason.strip():
         raise UsageError("an older key store is accepted with a reason", "say why with --reason")
     now = site.now()

@@ -14,6 +14,10 @@ from retention.records import Personal, Span
 
 
 class HoldState(StrEnum):
+    REQUESTED = "requested"
+    """Recorded, not placed: it keeps nothing yet."""
+    DECLINED = "declined"
+    """Recorded and not placed, for good."""
     PLACING = "placing"
     """Written down, not yet effective everywhere: the barrier has not been passed in every store in scope."""
     PROVISIONAL = "provisional"
@@ -24,8 +28,8 @@ class HoldState(StrEnum):
 
     @property
     def keeps(self) -> bool:
-        """Every state but *released* keeps records."""
-        return self is not HoldState.RELEASED
+        """From being placed until it is released."""
+        return self not in (HoldState.REQUESTED, HoldState.DECLINED, HoldState.RELEASED)
 
 
 class MatterKind(StrEnum):

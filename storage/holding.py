@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from retention.decide import Criteria
-from retention.document import JSON, encode, write
+from retention.document import JSON, write
 from retention.errors import (
     Refused,
     RetentionError,
@@ -25,28 +25,19 @@ from retention.errors import (
     UsageError,
 )
 from retention.holds import CounselVerification, HoldState, Matter, Scope
+from retention.permissions import Act
 from retention.schedule import Schedule
-from retention.signing import SigningKey
 from storage.contract import Stores
 from storage.ledger.cases import Case, CaseState, Part
 from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
-from storage.ledger.people import Person, Role
 from storage.planning import criteria_for, store_of
-from storage.signatures import public_key
+from storage.signatures import Signing, authorise
 
 BARRIER_SECONDS = 30.0
 PROVISIONAL = timedelta(days=14)
 """How long a hold stays provisional before its confirmation is overdue. It keeps all the same."""
 STATEMENT_TYPE = "https://retention.example/hold-action/v1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signatory:
-    """A person acting, with the secret that proves it."""
-
-    person: Person
-    key: SigningKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +61,7 @@ class Holding:
         self._now = now
 
     def place(
-        self, scope: Scope, matter: Matter, by: Signatory, *, sealed: bool = False, continuing: bool = True,
+        self, scope: Scope, matter: Matter, by: Signing, *, sealed: bool = False, continuing: bool = True,
         review_every_days: int | None = 90,
     ) -> Placed:  # fmt: skip
         """Place a hold: effective when this returns, provisional until a second person confirms it.
@@ -79,7 +70,7 @@ class Holding:
         `StoreUnavailable` when a store in scope cannot be reached: then the hold is written down and keeps, but is not
         confirmed everywhere; `resume` completes it.
         """
-        self._authorise(by)
+        authorise(self._ledger, by, Act.PLACE_HOLD)
         self.check(scope)
         if matter.counsel is CounselVerification.REJECTED:
             raise Refused(
@@ -180,9 +171,9 @@ class Holding:
         except KeyError:
             return (part.store, *scope.stores)
 
-    def confirm(self, id: str, by: Signatory) -> HoldFile:
+    def confirm(self, id: str, by: Signing) -> HoldFile:
         """A second person confirms a provisional hold. Raises `Refused` for the person who placed it."""
-        self._authorise(by)
+        authorise(self._ledger, by, Act.CONFIRM_HOLD)
         file = self._ledger.holds.get(id)
         if by.person.name == file.placed_by:
             raise Refused(
@@ -195,9 +186,9 @@ class Holding:
             )
         return self._move(file, HoldState.ACTIVE, "confirm", by)
 
-    def request_release(self, id: str, by: Signatory, document: bytes) -> HoldFile:
+    def request_release(self, id: str, by: Signing, document: bytes) -> HoldFile:
         """The first of two people asks for the release and gives the document (court's release, matter closed)."""
-        self._authorise(by)
+        authorise(self._ledger, by, Act.PLACE_HOLD)
         if not document.strip():
             raise UsageError(
                 "the release document is empty", "give the document that ends the duty to preserve"
@@ -211,9 +202,9 @@ class Holding:
         digest = hashlib.sha256(document).hexdigest()
         return self._move(file, HoldState.RELEASE_REQUESTED, "request-release", by, document_digest=digest)
 
-    def approve_release(self, id: str, by: Signatory, grace: timedelta) -> HoldFile:
+    def approve_release(self, id: str, by: Signing, grace: timedelta) -> HoldFile:
         """The second person approves; after the grace period the hold no longer keeps. Raises `Refused` for the first one."""
-        self._authorise(by)
+        authorise(self._ledger, by, Act.CONFIRM_HOLD)
         if grace <= timedelta(0):
             raise UsageError("a release needs a grace period", "give at least a day")
         file = self._ledger.holds.get(id)
@@ -229,9 +220,9 @@ class Holding:
             )
         return self._move(file, HoldState.IN_GRACE, "approve-release", by, grace=grace)
 
-    def cancel_release(self, id: str, by: Signatory) -> HoldFile:
+    def cancel_release(self, id: str, by: Signing) -> HoldFile:
         """Undo a requested release, or one in grace: the hold is what it was before, as it never ceased to keep."""
-        self._authorise(by)
+        authorise(self._ledger, by, Act.PLACE_HOLD)
         file = self._ledger.holds.get(id)
         if file.state not in (HoldState.RELEASE_REQUESTED, HoldState.IN_GRACE):
             raise Refused(
@@ -259,7 +250,7 @@ class Holding:
         return released
 
     def _move(
-        self, file: HoldFile, to: HoldState, action: str, by: Signatory, *, document_digest: str | None = None,
+        self, file: HoldFile, to: HoldState, action: str, by: Signing, *, document_digest: str | None = None,
         grace: timedelta | None = None,
     ) -> HoldFile:  # fmt: skip
         now = self._now()
@@ -275,29 +266,15 @@ class Holding:
         )
 
     def _signed(
-        self, id: str, action: str, by: Signatory, at: datetime, document_digest: str | None = None
+        self, id: str, action: str, by: Signing, at: datetime, document_digest: str | None = None
     ) -> HoldAction:
         statement: dict[str, JSON] = {
             "type": STATEMENT_TYPE, "hold": id, "action": action, "person": by.person.name, "document": document_digest, "at": write(at),
         }  # fmt: skip
         return HoldAction(
             action=action, person=by.person.name, document_digest=document_digest, statement=statement,
-            signature=by.key.sign(encode(statement)).hex(), epoch=0, at=at,
+            signature=by.sign(statement).signature, epoch=0, at=at,
         )  # fmt: skip
-
-    def _authorise(self, by: Signatory) -> None:
-        """By what the ledger says of the person, not by what the caller does."""
-        person = self._ledger.people.get(by.person.name)
-        if person.role is not Role.CUSTODIAN:
-            raise Refused(
-                f"{person.name} is {person.role.value}, not custodian",
-                "only custodians decide on holds",
-            )
-        if public_key(person) != by.key.public:
-            raise Refused(
-                f"this is not the signing key of {by.person.name}",
-                "give the key file made by: retention person add",
-            )
 
     def check(self, scope: Scope) -> None:
         """Raises `UsageError` for a scope that is empty, impossible, or names what the schedule does not know."""

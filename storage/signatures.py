@@ -1,15 +1,93 @@
-"""Signed decisions in the ledger, checked: by whom, with which key, over which case. An unsigned word counts for nothing."""
+"""People who sign, and signed decisions in the ledger, checked: by whom, with which key, over which case.
+
+An unsigned word counts for nothing.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 from retention.approval import Approval, ApprovalStatement, Decision, verify
-from retention.errors import VerificationFailed
-from retention.signing import PublicKey, decode
+from retention.document import JSON, encode
+from retention.errors import Refused, VerificationFailed
+from retention.permissions import Act, may, roles_for
+from retention.signed import Signed
+from retention.signing import PublicKey, SigningKey, decode
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
-from storage.ledger.people import Person, Role, SignedDecision
+from storage.ledger.people import Person, SignedDecision
+
+
+class Signing(Protocol):
+    """A person acting, who can sign a statement. Whoever acts on the ledger does so through one."""
+
+    @property
+    def person(self) -> Person: ...
+
+    @property
+    def public(self) -> PublicKey:
+        """The key that it signs with. `authorise` asks the ledger whether it is the person's."""
+        ...
+
+    @property
+    def at(self) -> datetime | None:
+        """The moment that the statement has to bear; ``None``: now."""
+        ...
+
+    def sign(self, statement: Mapping[str, JSON]) -> Signed:
+        """The signature over exactly this statement, valid under ``public``.
+
+        Called last: everything that could refuse the act was asked before, and nothing was written yet.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signatory:
+    """A person with the secret of their own key, at their own command line."""
+
+    person: Person
+    key: SigningKey
+
+    @property
+    def public(self) -> PublicKey:
+        return self.key.public
+
+    @property
+    def at(self) -> datetime | None:
+        return None
+
+    def sign(self, statement: Mapping[str, JSON]) -> Signed:
+        signature = self.key.sign(encode(dict(statement)))
+        return Signed(keyid=self.key.keyid, signature=base64.b64encode(signature).decode("ascii"))
+
+
+def authorise(ledger: Ledger, by: Signing, act: Act) -> Person:
+    """The person as the ledger knows them, if their role lets them and the key is theirs.
+
+    By what the ledger says, not by what the caller does. Raises `Refused`, `UsageError` for somebody unknown.
+    """
+    person = ledger.people.get(by.person.name)
+    if not may(person.role, act):
+        raise Refused(
+            f"{person.name} is {person.role.value}, not {' or '.join(role.value for role in roles_for(act))}",
+            "somebody with that role has to do it",
+        )
+    if by.public not in keys_of(person):
+        raise Refused(
+            f"this is not the signing key of {person.name}", "give the key file made by: retention person add"
+        )
+    return person
+
+
+def keys_of(person: Person) -> tuple[PublicKey, ...]:
+    """Every key that signs for this person now."""
+    return (public_key(person),)
 
 
 def public_key(person: Person) -> PublicKey:
@@ -26,7 +104,7 @@ def approval_of(person: Person, decision: SignedDecision) -> Approval:
 
 
 def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision, ApprovalStatement]]:
-    """Approvals of a case by custodians, each with its signature checked. Raises `VerificationFailed` on a forged one."""
+    """Approvals of a case by those who may approve, each with its signature checked. Raises `VerificationFailed` on a forged one."""
     found: list[tuple[SignedDecision, ApprovalStatement]] = []
     for decision in ledger.people.decisions(case.id):
         person = ledger.people.get(decision.person)
@@ -37,6 +115,6 @@ def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision,
             raise VerificationFailed(
                 f"a decision on case {case.id} is not what was signed", "compare the ledger with its backup"
             )
-        if statement.decision is Decision.APPROVE and person.role is Role.CUSTODIAN:
+        if statement.decision is Decision.APPROVE and may(person.role, Act.SECOND):
             found.append((decision, statement))
     return found

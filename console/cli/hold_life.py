@@ -17,12 +17,12 @@ from console.cli.documents import content_of, digest_of
 from console.cli.hold_lines import hold_facts, hold_lines
 from console.cli.options import Flag, Here, Json, KeyFile, MaybeName, Name
 from console.cli.site import opened
-from flows.casework import require
 from flows.wiring import Site
 from retention.errors import Refused, UsageError
 from retention.holds import HoldState
-from storage.holding import Signatory
+from retention.permissions import Act
 from storage.ledger.holds import HoldFile
+from storage.signatures import Signatory, authorise
 
 HoldId = Annotated[str, Parameter(help="Id of a hold: see `retention hold list`.")]
 
@@ -58,7 +58,7 @@ def release(
                 "the release is cancelled; the hold never ceased to keep",
             )
         elif site.ledger.holds.get(hold).state is HoldState.RELEASE_REQUESTED:
-            file, done = _approve(site, hold, signatory, document)
+            file, done = _apauthorise(site, hold, signatory, document)
         else:
             if document is None:
                 raise UsageError("a hold is not released without a document", "give it with --document FILE")
@@ -71,7 +71,7 @@ def release(
         )
 
 
-def _approve(site: Site, hold: str, signatory: Signatory, document: Path | None) -> tuple[HoldFile, str]:
+def _apauthorise(site: Site, hold: str, signatory: Signatory, document: Path | None) -> tuple[HoldFile, str]:
     """The second person's call. A document given again must be the one the release was requested with."""
     requested = [step for step in site.ledger.holds.get(hold).actions if step.action == "request-release"][-1]
     if document is not None and digest_of(document) != requested.document_digest:
@@ -142,7 +142,7 @@ def _reader(site: Site, name: str | None, key_file: Path | None) -> str | None:
     if name is None:
         return None
     signatory = site.signatory(name, key_file)
-    require(signatory)
+    authorise(site.ledger, signatory, Act.READ)
     return signatory.person.name
 
 

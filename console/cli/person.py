@@ -15,8 +15,9 @@ from console.cli.options import Here, Json
 from console.cli.site import opened
 from flows.wiring import Site, write_secret
 from retention.errors import RetentionError, UsageError
+from retention.permissions import Role
 from retention.signing import generate
-from storage.ledger.people import Person, Role
+from storage.ledger.people import Person
 
 ACTOR = "console"
 

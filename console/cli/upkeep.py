@@ -10,9 +10,9 @@ from console.cli import words
 from console.cli.answer import Answer, Line, bad, doubtful, good
 from console.cli.options import Flag, Here, Json, KeyFile, Name
 from console.cli.site import opened
-from flows.casework import require
 from retention.errors import UsageError
-from storage.ledger.people import Role
+from retention.permissions import Act
+from storage.signatures import authorise
 
 NO_REASON = "no reason given"
 
@@ -67,7 +67,7 @@ def halt(
 ) -> Answer:
     with opened(session) as site:
         signatory = site.signatory(as_, key_file)
-        require(signatory, *([Role.CUSTODIAN] if lift else []))
+        authorise(site.ledger, signatory, Act.LIFT_HALT if lift else Act.HALT)
         now = site.now()
         if lift:
             site.ledger.require_ready(now)

@@ -16,12 +16,14 @@ from flows.wiring import Site, write_secret
 from retention.decide import CANNOT_DECIDE, Due, Keep, KeepReason, decide
 from retention.holds import CounselVerification, Matter, MatterKind, Scope
 from retention.outcomes import Outcome
+from retention.permissions import Role
 from retention.records import Personal
 from retention.signing import generate
-from storage.holding import Placed, Signatory
+from storage.holding import Placed
 from storage.ledger.cases import Case, CaseState
-from storage.ledger.people import Person, Role
+from storage.ledger.people import Person
 from storage.planning import criteria_for, store_of
+from storage.signatures import Signatory
 from storage.worklist import tally
 
 DIRECTOR = ("director", "Ruth Okafor", "Library Director")

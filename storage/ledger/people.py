@@ -7,24 +7,15 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import insert, select
 
 from retention.errors import UsageError
+from retention.permissions import Role
 from storage.ledger import tables
 from storage.ledger.cases import require_started
 from storage.ledger.connection import LedgerConnection, stamp, unstamp
-
-
-class Role(StrEnum):
-    CUSTODIAN = "custodian"
-    """Places, confirms and releases holds; approves dispositions."""
-    OPERATOR = "operator"
-    """Runs; cannot approve."""
-    AUDITOR = "auditor"
-    """Reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

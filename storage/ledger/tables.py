@@ -29,6 +29,9 @@ metadata = MetaData(
     }
 )
 
+SIGNATURE = String(128).with_variant(Text(), "postgresql")
+"""A person's signature as text. SQLite keeps to no length; PostgreSQL does, and a passkey's assertion is longer than 128."""
+
 event = Table(
     "event",
     metadata,
@@ -145,12 +148,24 @@ hold_action = Table(
     Column("person", String(128), ForeignKey("person.name"), nullable=False),
     Column("document_digest", String(64)),
     Column("statement", Text, nullable=False),
-    Column("signature", String(128), nullable=False),
+    Column("signature", SIGNATURE, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("at", String(32), nullable=False),
     Index(None, "hold_id"),
     sqlite_autoincrement=True,
     comment="append-only: who did what to a hold, signed",
+)
+
+hold_revision = Table(
+    "hold_revision",
+    metadata,
+    Column("hold_id", String(40), ForeignKey("hold.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("review_on", String(10)),
+    Column("epoch", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    comment="append-only: a hold widened, narrowed or otherwise corrected; the highest number counts; body: sealed",
 )
 
 person = Table(
@@ -165,6 +180,32 @@ person = Table(
     comment="append-only in this version: staff with a signing key",
 )
 
+person_step = Table(
+    "person_step",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("person", String(128), ForeignKey("person.name"), nullable=False),
+    Column("step", String(32), nullable=False),
+    Column("value", String(256), nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("at", String(32), nullable=False),
+    Index(None, "person"),
+    sqlite_autoincrement=True,
+    comment="append-only: role given, disabled, enabled, code of ethics acknowledged, passkey retired; the last of its step counts",
+)
+
+passkey = Table(
+    "passkey",
+    metadata,
+    Column("credential", String(1400), primary_key=True),
+    Column("person", String(128), ForeignKey("person.name"), nullable=False),
+    Column("public_key", String(256), nullable=False, unique=True),
+    Column("label", String(128), nullable=False),
+    Column("added_at", String(32), nullable=False),
+    Index(None, "person"),
+    comment="append-only: passkeys that sign for a person; retired by a step of the person",
+)
+
 approval = Table(
     "approval",
     metadata,
@@ -173,12 +214,45 @@ approval = Table(
     Column("person", String(128), ForeignKey("person.name"), nullable=False),
     Column("decision", String(16), nullable=False),
     Column("statement", Text, nullable=False),
-    Column("signature", String(128), nullable=False),
+    Column("signature", SIGNATURE, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("at", String(32), nullable=False),
     Index(None, "case_id"),
     sqlite_autoincrement=True,
     comment="append-only: signed decisions about a case",
+)
+
+item_exception = Table(
+    "item_exception",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("case_id", String(40), ForeignKey("case_file.id"), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("reason", LargeBinary, nullable=False),
+    Column("person", String(128), ForeignKey("person.name"), nullable=False),
+    Column("statement", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index(None, "case_id"),
+    sqlite_autoincrement=True,
+    comment="append-only: items of a case that a person took out; ordinal: position in the manifest; reason: sealed",
+)
+
+ruling = Table(
+    "ruling",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("record_type", String(128), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("until", String(10)),
+    Column("person", String(128), ForeignKey("person.name"), nullable=False),
+    Column("statement", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index(None, "record_type"),
+    sqlite_autoincrement=True,
+    comment="append-only: decisions on a record type: standing approval proposed, agreed, revoked; disposition extended to a day",
 )
 
 certificate = Table(
@@ -272,4 +346,82 @@ switch = Table(
     Column("by", String(128), nullable=False),
     Column("at", String(32), nullable=False),
     comment="the kill switch",
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("person", String(128), ForeignKey("person.name"), primary_key=True),
+    Column("password", String(256)),
+    Column("oidc_subject", String(512), unique=True),
+    Column("changed_at", String(32), nullable=False),
+    comment="how a person signs in to the console; no evidence. password: argon2id",
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("person", String(128), ForeignKey("person.name"), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    comment="one-time codes to set a password or passkey with, as digests; no evidence",
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("person", String(128), ForeignKey("person.name"), nullable=False),
+    Column("how", String(16), nullable=False),
+    Column("made_at", String(32), nullable=False),
+    Column("seen_at", String(32), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    Index(None, "person"),
+    comment="who is signed in to the console, as digests of their cookies; no evidence",
+)
+
+draft = Table(
+    "draft",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("person", String(128), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    Column("done_at", String(32)),
+    Index(None, "person"),
+    comment="forms on their way: typed before a session ended, or waiting for a signature; body: sealed; no evidence",
+)
+
+question = Table(
+    "question",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("person", String(128), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("asked_at", String(32), nullable=False),
+    Column("answer", LargeBinary),
+    Column("answered_at", String(32)),
+    Index(None, "answered_at"),
+    comment="what a page wants to know of the stores, which it does not reach: asked here, answered by the keeper of holds; sealed; no evidence",
+)
+
+look = Table(
+    "look",
+    metadata,
+    Column("person", String(128), primary_key=True),
+    Column("subject", String(64), primary_key=True),
+    Column("seen", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    comment="what a person saw of a case when they last looked; no evidence",
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("until", String(32), nullable=False),
+    comment="failed sign-ins, counted by keyed digests of name and address; no evidence",
 )

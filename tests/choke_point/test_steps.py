@@ -10,9 +10,9 @@ import pytest
 from retention.errors import Refused, VerificationFailed
 from retention.holds import Matter, MatterKind, Scope
 from retention.outcomes import Outcome
+from retention.permissions import Role
 from retention.schedule import ApprovalKind, Limits, Period
 from storage.ledger.cases import CaseState
-from storage.ledger.people import Role
 from tests.choke_point.workbench import Workbench
 from tests.contract.conftest import Build
 from tests.contract.harness import HarnessFactory

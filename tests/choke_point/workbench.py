@@ -8,6 +8,7 @@ from pathlib import Path
 
 from retention import approval
 from retention.approval import Decision
+from retention.permissions import Role
 from retention.schedule import (
     ApprovalKind,
     Limits,
@@ -22,11 +23,12 @@ from retention.verify import Report, verify
 from storage.certifying import Certifier
 from storage.contract import Store
 from storage.destroy import Destroyer
-from storage.holding import Holding, Signatory
+from storage.holding import Holding
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
-from storage.ledger.people import Person, Role, SignedDecision
+from storage.ledger.people import Person, SignedDecision
 from storage.planning import Plan, open_case
+from storage.signatures import Signatory
 from storage.spool import Spool
 from tests.contract.harness import LIBRARY, ON, StoreHarness
 from tests.storage.desk import log_at

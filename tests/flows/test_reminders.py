@@ -10,10 +10,11 @@ from flows.running import Silent, begin, chosen_types
 from flows.settings import Settings
 from flows.wiring import Site, clock
 from retention.holds import Matter, MatterKind, Scope
+from retention.permissions import Role
 from retention.records import Personal
 from retention.signing import generate
-from storage.holding import Signatory
-from storage.ledger.people import Person, Role
+from storage.ledger.people import Person
+from storage.signatures import Signatory
 from tests.flows.conftest import CANARY
 
 MATTER = Matter(number=f"{CANARY} matter", kind=MatterKind.SUBPOENA, issuing_authority="Court")

@@ -34,9 +34,10 @@ from sqlalchemy.pool import NullPool
 
 from flows.settings import Settings, StoreSettings
 from flows.wiring import Site
+from retention.permissions import Role
 from retention.signing import generate
-from storage.holding import Signatory
-from storage.ledger.people import Person, Role
+from storage.ledger.people import Person
+from storage.signatures import Signatory
 
 ON = "2026-03-31"
 FINISHED = datetime(2026, 1, 1, 12, 0)  # noqa: DTZ001  # naive, as the column is

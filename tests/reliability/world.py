@@ -22,18 +22,20 @@ from retention.errors import RetentionError
 from retention.holds import Hold, Matter, MatterKind, Scope
 from retention.loader import load
 from retention.outcomes import CODES, OPEN, Outcome
+from retention.permissions import Role
 from retention.records import Personal, Record, Span
 from retention.schedule import Schedule
 from retention.signing import SigningKey, generate
 from storage.certifying import Certifier
 from storage.contract import Pace, Stores
 from storage.destroy import Destroyer
-from storage.holding import Holding, Signatory
+from storage.holding import Holding
 from storage.ledger.batches import ELSEWHERE
 from storage.ledger.cases import CaseState
 from storage.ledger.ledger import Ledger
-from storage.ledger.people import Person, Role
+from storage.ledger.people import Person
 from storage.planning import criteria_for, open_case
+from storage.signatures import Signatory
 from storage.spool import Spool
 from tests.simulator.power import Power, PowerCut
 from tests.simulator.store import SimulatorStore, parse

@@ -10,23 +10,26 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Table, create_engine, insert
 from sqlalchemy.pool import NullPool
 
 from retention.exports import Basis, Export, Step
 from retention.holds import HoldState, Matter, MatterKind, Scope
 from retention.note import NoteKey
+from retention.permissions import Role
 from retention.records import Personal
 from retention.schedule import ApprovalKind
 from retention.signing import generate
-from storage.holding import Signatory
+from storage.ledger import tables
 from storage.ledger.batches import Range
 from storage.ledger.cases import Case, CaseState, Lease, Part, new_case_id
 from storage.ledger.certificates import Certificate
+from storage.ledger.connection import stamp
 from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
-from storage.ledger.people import Person, Role, SignedDecision
+from storage.ledger.people import Person, SignedDecision
 from storage.log import Log
+from storage.signatures import Signatory
 
 NOW = datetime(2025, 6, 2, 15, 0, tzinfo=UTC)
 SEALING_KEY = b"k" * 32
@@ -221,6 +224,17 @@ def export(id: str = "E1", **changed: Any) -> Export:
     )  # fmt: skip
 
 
+def rows_of_decisions(case: Case) -> dict[Table, dict[str, object]]:
+    """A row for each table of what people decide."""
+    signed = {"person": "director", "statement": "{}", "signature": "c2ln"}
+    return {
+        tables.person_step: {"person": "director", "step": "role", "value": "custodian", "actor": "test"},
+        tables.hold_revision: {"hold_id": "H1", "number": 1, "body": b"x", "epoch": 2},
+        tables.item_exception: {"case_id": case.id, "ordinal": 0, "reason": b"x", "epoch": 2, **signed},
+        tables.ruling: {"record_type": "loans", "kind": "extended", "until": "2026-01-01", **signed},
+    }
+
+
 def filled(ledger: Ledger) -> Case:
     """At least one row in every table. Returns the closed case."""
     director = person(ledger, "director")
@@ -243,6 +257,14 @@ def filled(ledger: Ledger) -> Case:
     ledger.exports.withdraw([SUBJECT], withdrawn=True, actor="test", at=NOW)
     ledger.certificates.issue(certificate(case), actor="test", closing={"counts": {}})
     ledger.cases.halt(True, reason="drill", actor="test", at=NOW)
+    with ledger.connection.write(NOW) as entry:
+        for table, row in rows_of_decisions(case).items():
+            entry.connection.execute(insert(table).values(at=stamp(NOW), **row))
+        entry.connection.execute(
+            insert(tables.passkey).values(
+                credential="Y3JlZA", person="director", public_key="retention-p256 AA==", label="phone", added_at=stamp(NOW)
+            )
+        )  # fmt: skip
     closed = ledger.cases.get(case.id)
     assert closed.state is CaseState.CLOSED
     return closed

@@ -16,12 +16,12 @@ from retention.errors import LedgerUnavailable, Refused, StoreUnavailable, Usage
 from retention.holds import CounselVerification, HoldState, Matter, MatterKind, Scope
 from retention.loader import load
 from retention.outcomes import Outcome
+from retention.permissions import Role
 from retention.records import Personal
-from storage.holding import Signatory
 from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Ledger
-from storage.ledger.people import Role
 from storage.planning import criteria_for
+from storage.signatures import Signatory
 from tests.simulator.store import SimulatorBatch
 from tests.storage.desk import MATTER, NOW, person
 from tests.storage.site import Site, about, text

@@ -22,10 +22,11 @@ from hypothesis.stateful import (
 
 from retention.errors import RetentionError
 from retention.holds import HoldState
+from retention.permissions import Role
 from retention.signing import generate
-from storage.holding import Signatory
 from storage.ledger.ledger import Ledger
-from storage.ledger.people import Person, Role
+from storage.ledger.people import Person
+from storage.signatures import Signatory
 from tests.storage.desk import MATTER, NOW, SEALING_KEY
 from tests.storage.site import Site, about
 

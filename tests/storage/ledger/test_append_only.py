@@ -28,9 +28,16 @@ EVIDENCE = (
     "export_step",
     "withdrawal",
     "log_entry",
+    "person_step",
+    "passkey",
+    "hold_revision",
+    "item_exception",
+    "ruling",
 )
 CHANGEABLE = {"case_file", "hold", "counter"}
-NO_EVIDENCE = {"lease", "switch"}
+NO_EVIDENCE = {
+    "lease", "switch", "account", "invitation", "session", "draft", "question", "look", "attempt",
+}  # fmt: skip
 REFUSAL = re.compile("append-only|frozen")
 
 

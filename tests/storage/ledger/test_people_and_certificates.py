@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from retention.errors import LedgerUnavailable, Refused, UsageError
+from retention.permissions import Role
 from storage.ledger.cases import CaseState
 from storage.ledger.ledger import Ledger
-from storage.ledger.people import Person, Role
+from storage.ledger.people import Person
 from tests.storage.desk import NOW, certificate, opened, person
 
 

@@ -16,12 +16,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from retention.errors import LedgerUnavailable
 from retention.holds import HoldState, Scope
+from retention.permissions import Role
 from retention.signing import generate
-from storage.holding import Signatory
 from storage.ledger import tables
 from storage.ledger.connection import CHAIN_LOCK, LedgerConnection
 from storage.ledger.ledger import Ledger
-from storage.ledger.people import Person, Role
+from storage.ledger.people import Person
+from storage.signatures import Signatory
 from tests.storage.desk import (
     NOW,
     OFFICER,
