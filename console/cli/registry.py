@@ -246,6 +246,11 @@ COMMANDS = (
         "serve flows", "console.cli.serve:flows", "Run the nightly schedule and the reminders until stopped."
     ),
     Command(
+        "serve console",
+        "console.cli.serve_console:console",
+        "Run the pages on which people decide, until stopped.",
+    ),
+    Command(
         "doctor",
         "console.cli.doctor:doctor",
         "Look over settings, ledger, keys, clock and stores, and say what to mend.",

@@ -11,10 +11,12 @@ from sqlalchemy import select
 
 from retention.errors import Refused
 from storage.ledger import tables
+from storage.ledger.accounts import Accounts
 from storage.ledger.batches import Batches
 from storage.ledger.cases import Cases
 from storage.ledger.certificates import Certificates
 from storage.ledger.connection import BUSY_SECONDS, LedgerConnection, unstamp
+from storage.ledger.drafts import Drafts
 from storage.ledger.exports import Exports
 from storage.ledger.holds import Holds
 from storage.ledger.log_entries import LogEntries
@@ -38,7 +40,8 @@ class Event:
 
 
 class Ledger:
-    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``, ``exports``, ``log``: each writes its own tables and the shared chain of events."""
+    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``, ``exports``, ``log``, ``accounts``, ``drafts``: each writes its own
+    tables and the shared chain of events."""
 
     def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
@@ -50,6 +53,8 @@ class Ledger:
         self.people = People(self.connection)
         self.certificates = Certificates(self.connection)
         self.log = LogEntries(self.connection)
+        self.accounts = Accounts(self.connection, sealer)
+        self.drafts = Drafts(self.connection, sealer)
 
     def require_ready(self, at: datetime) -> None:
         """The schema is current, and the clock is not behind what is written. Raises `LedgerUnavailable` or `Refused`."""
