@@ -18,7 +18,7 @@ def console(*, json: Json = False, session: Here) -> Answer:
     origin = settings.console_origin or f"http://localhost:{port}"
     desk = open_desk(
         ledger_url=settings.ledger, state=settings.state_dir, policies=settings.policies, log=settings.log,
-        evidence=settings.evidence, origin=origin, now=session.now or clock,
+        evidence=settings.evidence, origin=origin, now=session.now or clock, grace_days=settings.grace_days,
     )  # fmt: skip
     session.note(f"the pages are at {origin}, listening on {host}:{port}; Ctrl-C ends")
     try:

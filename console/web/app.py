@@ -18,7 +18,7 @@ from console.web import problems
 from console.web.desk import Desk
 from console.web.doors import Doors, Forbidden, Here
 from console.web.forms import read_form
-from console.web.pages import queue, sign_in
+from console.web.pages import account, cases, certificates, events, holds, queue, schedule, sign_in, signing
 from console.web.problems import BadForm, NotFound, Problem, SignInFirst, answer, problem_of
 from console.web.security import SAFE, Guard
 from console.web.templates import wants_json
@@ -47,7 +47,10 @@ def make_app(desk: Desk) -> FastAPI:
     )  # fmt: skip
     app.add_middleware(Guard, desk=desk)
     app.mount("/static", Static(directory=STATIC), name="static")
-    for doors in (sign_in.doors, queue.doors, _document(app)):
+    for doors in (
+        sign_in.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, signing.doors,
+        _document(app),
+    ):  # fmt: skip
         for door in doors:
             door.hang(app)
     app.add_exception_handler(SignInFirst, _sign_in_first)

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from retention.errors import LedgerUnavailable, SettingsError, UsageError
 from retention.loader import load
 from retention.schedule import Schedule
+from storage.clearing import read_frozen
+from storage.dispositions import Dispositions
+from storage.holding import Holding
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import Sealer
+
+
+@lru_cache(maxsize=16)
+def frozen(text: str) -> Schedule:
+    """A schedule that a case was opened under, each text once per process."""
+    return read_frozen(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +40,26 @@ class Desk:
     errors: Path
     origin: str
     now: Callable[[], datetime]
+    grace_days: int = 7
+    """Between the second signature of a release and the moment a hold no longer keeps."""
 
     @property
     def host(self) -> str:
         """Host and port, as in the ``Host`` header."""
         return urlsplit(self.origin).netloc
+
+    @property
+    def dispositions(self) -> Dispositions:
+        return Dispositions(ledger=self.ledger, now=self.now, read_schedule=frozen)
+
+    @property
+    def holding(self) -> Holding:
+        return Holding(ledger=self.ledger, schedule=self.schedule, now=self.now)
+
+    def title_of(self, record_type: str) -> str:
+        """What a record type is called; its id when the schedule in force no longer has it."""
+        found = (one.title for one in self.schedule.record_types if one.id == record_type)
+        return next(found, record_type)
 
     def today(self) -> date:
         """The current day in the library's time zone."""
@@ -42,7 +67,8 @@ class Desk:
 
 
 def open_desk(
-    *, ledger_url: str, state: Path, policies: Path, log: Path, evidence: Path, origin: str, now: Callable[[], datetime]
+    *, ledger_url: str, state: Path, policies: Path, log: Path, evidence: Path, origin: str, now: Callable[[], datetime],
+    grace_days: int,
 ) -> Desk:  # fmt: skip
     """The desk of a site. Raises `SettingsError` for an origin that is none, `LedgerUnavailable`, `ScheduleInvalid`."""
     try:
@@ -63,7 +89,7 @@ def open_desk(
     ledger.connection.require_current()
     return Desk(
         ledger=ledger, sealer=Sealer(key), schedule=load(text, str(policies)), log=log, evidence=evidence,
-        errors=state / "errors", origin=origin, now=now,
+        errors=state / "errors", origin=origin, now=now, grace_days=grace_days,
     )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from console.cli import words
+from retention.permissions import Act
+from retention.schedule import Period
 
 
 def number(value: int) -> str:
@@ -45,6 +47,18 @@ def path(value: object) -> str:
     return quote(str(value), safe="")
 
 
+def period(value: Period | None) -> str:
+    """ "7 years", "1 month and 15 days"; "" for none."""
+    if value is None:
+        return ""
+    parts = [
+        words.plural(number, unit)
+        for number, unit in ((value.years, "year"), (value.months, "month"), (value.days, "day"))
+        if number
+    ]
+    return words.listed(parts) if parts else "no time"
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "number": number, "day": day, "moment": moment, "short": short, "seg": path, "plural": words.plural,
 }  # fmt: skip
@@ -65,4 +79,15 @@ def section(path: str) -> str:
     return "/" if path == "/" else f"/{path.split('/')[1]}"
 
 
-GLOBALS: Mapping[str, Any] = {"words": words, "NAVIGATION": NAVIGATION, "section": section}
+CASE_SHORT = {"started": "Open", "closed": "Done", "returned": "Sent back", "failed": "Stopped"}
+CASE_COLOUR = {"started": "wait", "closed": "done", "returned": "plain", "failed": "stop"}
+HOLD_COLOUR = {
+    "requested": "wait", "declined": "plain", "placing": "wait", "provisional": "wait", "active": "done", "release-requested": "wait",
+    "in-grace": "wait", "released": "plain",
+}  # fmt: skip
+CERTIFICATE_COLOUR = {"final": "done", "provisional": "wait", "superseded": "stop"}
+
+GLOBALS: Mapping[str, Any] = {
+    "words": words, "NAVIGATION": NAVIGATION, "section": section, "period": period, "Act": Act, "CASE_SHORT": CASE_SHORT,
+    "CASE_COLOUR": CASE_COLOUR, "HOLD_COLOUR": HOLD_COLOUR, "CERTIFICATE_COLOUR": CERTIFICATE_COLOUR,
+}  # fmt: skip

@@ -19,7 +19,9 @@ from storage.ledger.connection import BUSY_SECONDS, LedgerConnection, unstamp
 from storage.ledger.drafts import Drafts
 from storage.ledger.exports import Exports
 from storage.ledger.holds import Holds
+from storage.ledger.lists import Lists
 from storage.ledger.log_entries import LogEntries
+from storage.ledger.looks import Looks
 from storage.ledger.people import People
 from storage.ledger.sealing import Sealer
 
@@ -55,6 +57,8 @@ class Ledger:
         self.log = LogEntries(self.connection)
         self.accounts = Accounts(self.connection, sealer)
         self.drafts = Drafts(self.connection, sealer)
+        self.lists = Lists(self.connection)
+        self.looks = Looks(self.connection)
 
     def require_ready(self, at: datetime) -> None:
         """The schema is current, and the clock is not behind what is written. Raises `LedgerUnavailable` or `Refused`."""
