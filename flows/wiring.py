@@ -402,25 +402,31 @@ class StoreMap(Mapping[str, Store]):
             register=self._register,
         )
 
-    def _bucket(self, name: str, key: str, settings: StoreSettings) -> Store:
-        variable = f"RETENTION_STORES__{key.upper()}__"
+    def address(self, name: str) -> Address:
+        """Where the bucket of a store of kind s3 is. Raises `SettingsError`."""
+        key = self._key(name) or name
+        settings = self._settings.stores.get(key, StoreSettings())
+        variable = f"RETENTION_STORES__{key.upper().replace('-', '_')}__"
         if not settings.bucket:
             raise SettingsError(f"store {name} needs the name of its bucket", f"set {variable}BUCKET")
         if (settings.access_key is None) != (settings.secret_key is None):
             raise SettingsError(
                 f"store {name} has half of its credentials", f"set {variable}ACCESS_KEY and {variable}SECRET_KEY, or neither"
             )  # fmt: skip
-        if settings.gate is None and not self._settings.ledger.startswith("sqlite"):
-            # With the ledger on a server other machines may work on the bucket, and a gate of our own would not stop them.
-            raise SettingsError(
-                f"store {name} needs a gate that all machines share", f"set {variable}GATE to a folder on a disk they share"
-            )  # fmt: skip
         prefix = settings.prefix.strip("/")
-        address = Address(
+        return Address(
             bucket=settings.bucket, prefix=f"{prefix}/" if prefix else "", endpoint=settings.endpoint, region=settings.region,
             addressing=settings.addressing, access_key=_revealed(settings.access_key), secret_key=_revealed(settings.secret_key),
             session_token=_revealed(settings.session_token), ca_bundle=settings.ca_bundle,
         )  # fmt: skip
+
+    def _bucket(self, name: str, key: str, settings: StoreSettings) -> Store:
+        address = self.address(name)
+        if settings.gate is None and not self._settings.ledger.startswith("sqlite"):
+            # With the ledger on a server other machines may work on the bucket, and a gate of our own would not stop them.
+            raise SettingsError(
+                f"store {name} needs a gate that all machines share", f"set RETENTION_STORES__{key.upper()}__GATE to a folder on a disk they share"
+            )  # fmt: skip
         folder = self._settings.state_dir / "stores" / name
         return S3Store(name, address, state=folder, gate=settings.gate, now=self._now)
 
