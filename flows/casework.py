@@ -150,7 +150,7 @@ def _sign_off(site: Site, seen: Review, signatory: Signing, decision: Decision, 
     signed = signatory.sign(said)
     site.ledger.people.sign_off(
         SignedDecision(
-            case_id=case.id, person=person.name, decision=decision.value, statement=said, signature=signed.signature,
+            case_id=case.id, person=person.name, decision=decision.value, statement=said, signature=signed.text,
             epoch=seen.epoch, at=at,
         )
     )  # fmt: skip

@@ -1,23 +1,24 @@
 """Approval: one person's signed decision on one case. Binds the manifest and the schedule the person saw.
 
-The signature (Ed25519) is over the canonical JSON of the approval statement, which starts with ``{`` and names its own
-type: it can be mistaken neither for an envelope's signed bytes (``DSSEv1 …``) nor for another kind of statement. An
-approval of one manifest never covers another.
+The signature is over the canonical JSON of the approval statement, which starts with ``{`` and names its own type: it can be
+mistaken neither for an envelope's signed bytes (``DSSEv1 …``) nor for another kind of statement. A passkey signs the digest of
+these bytes instead, in an assertion (`retention.verify_signed`). An approval of one manifest never covers another.
 """
 
 from __future__ import annotations
 
-import base64
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
-from retention.document import JSON, encode, read, write
+from retention.document import JSON, OPTIONAL, encode, read, write
 from retention.errors import UsageError, VerificationFailed
+from retention.signed import Assertion, Signed
 from retention.signing import PublicKey, SigningKey, decode
+from retention.verify_signed import verify_signed
 
 TYPE = "https://retention.example/approval/v1"
 
@@ -53,21 +54,33 @@ class Approval:
     title: str
     keyid: str
     public_key: str
-    """The person's public key (base64 of 32 bytes), so that the signature can be checked without the library."""
+    """The person's public key (base64 of its raw bytes), so that the signature can be checked without the library."""
     statement: dict[str, JSON]
     signature: str
-    """Base64 of 64 bytes."""
+    """Base64: 64 bytes (Ed25519), or DER (P-256)."""
+    assertion: Assertion | None = field(default=None, metadata=OPTIONAL)
+    """What a passkey signed; absent for a key of the person's own."""
 
     @property
     def key(self) -> PublicKey:
         """The key that the approval names. Raises `VerificationFailed` when id and key disagree."""
+        kind, _, _ = self.keyid.partition(":")
         try:
-            key = PublicKey(decode(self.public_key, "the key of an approval"), "")
+            key = PublicKey(decode(self.public_key, "the key of an approval"), "", kind)
         except UsageError as error:
             raise VerificationFailed(error.message) from None
         if key.keyid != self.keyid:
             raise VerificationFailed("an approval's key id is not the id of its key")
         return key
+
+    @property
+    def signed(self) -> Signed:
+        return Signed(keyid=self.keyid, signature=self.signature, assertion=self.assertion)
+
+    @property
+    def by(self) -> str:
+        """What it is signed with, as people call it."""
+        return "own key" if self.assertion is None else "passkey"
 
 
 def statement(
@@ -97,17 +110,22 @@ def statement(
 
 
 def sign(key: SigningKey, statement: Mapping[str, JSON], *, person: str, title: str) -> Approval:
-    """Sign a statement as this person."""
+    """Sign a statement as this person, with a key of their own."""
     value = dict(statement)
     read(ApprovalStatement, value, "approval")
-    return Approval(
-        person=person,
-        title=title,
-        keyid=key.keyid,
-        public_key=key.public.text,
-        statement=value,
-        signature=base64.b64encode(key.sign(encode(value))).decode("ascii"),
+    return given(
+        Signed.own(key.public, key.sign(encode(value))), key.public, value, person=person, title=title
     )
+
+
+def given(
+    signed: Signed, key: PublicKey, statement: Mapping[str, JSON], *, person: str, title: str
+) -> Approval:
+    """A statement that this person signed, unchecked."""
+    return Approval(
+        person=person, title=title, keyid=signed.keyid, public_key=key.text, statement=dict(statement),
+        signature=signed.signature, assertion=signed.assertion,
+    )  # fmt: skip
 
 
 def verify(approval: Approval, people: Mapping[str, PublicKey] | None = None) -> ApprovalStatement:
@@ -119,12 +137,7 @@ def verify(approval: Approval, people: Mapping[str, PublicKey] | None = None) ->
     key = approval.key
     if people is not None and people.get(key.keyid) != key:
         raise VerificationFailed("an approval was signed with a key that was not given as a person's key")
-    try:
-        signature = decode(approval.signature, "the signature of an approval")
-    except UsageError as error:
-        raise VerificationFailed(error.message) from None
-    if not key.verifies(signature, encode(approval.statement)):
-        raise VerificationFailed("the signature of an approval is not valid")
+    verify_signed(approval.signed, key, approval.statement, what="the signature of an approval")
     value = read(ApprovalStatement, approval.statement, "approval")
     if value.type != TYPE:
         raise VerificationFailed("an approval is of a type this version does not know")

@@ -28,6 +28,8 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_PARTS = 200_000
 """Most commas, colons and brackets: a bound on the number of values, counted before anything is built."""
+OPTIONAL: Mapping[str, bool] = types.MappingProxyType({"optional": True})
+"""Metadata of a dataclass field that came later: it stands in a document only when it is not ``None``, its default."""
 
 # Possessive, and the closing quote optional: a string without end is one token, not a new attempt at every quote in it.
 _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
@@ -100,7 +102,7 @@ def _no_number(text: str) -> JSON:
 
 
 def write(value: object) -> JSON:
-    """A JSON value of a dataclass: names in camelCase, every field present, times in UTC to the second (truncated)."""
+    """A JSON value of a dataclass: names in camelCase, every field present but those `OPTIONAL`, times in UTC to the second."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
@@ -116,8 +118,16 @@ def write(value: object) -> JSON:
     if isinstance(value, Mapping):
         return {str(name): write(item) for name, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {camel(field.name): write(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            camel(field.name): write(member)
+            for field in dataclasses.fields(value)
+            if (member := getattr(value, field.name)) is not None or not _optional(field)
+        }
     raise TypeError(f"no document form for {type(value).__name__}")
+
+
+def _optional(field: dataclasses.Field[typing.Any]) -> bool:
+    return field.metadata.get("optional") is True
 
 
 def camel(name: str) -> str:
@@ -146,17 +156,21 @@ def read(kind: type[T], value: JSON, path: str, unknown: list[str] | None = None
     if not isinstance(value, dict):
         raise VerificationFailed(f"{path} must be an object")
     hints = _hints(typing.cast(Hashable, kind))
-    names = {camel(field.name): field.name for field in dataclasses.fields(typing.cast(typing.Any, kind))}
+    names = {camel(field.name): field for field in dataclasses.fields(typing.cast(typing.Any, kind))}
     strange = sorted(set(value) - set(names))
     if strange and unknown is None:
         raise VerificationFailed(f"{path} has a member that does not belong there")
     if unknown is not None:
         unknown.extend(f"{path}.{name}" for name in strange)
     members: dict[str, object] = {}
-    for name, attribute in names.items():
+    for name, field in names.items():
+        if name not in value and _optional(field):
+            continue
         if name not in value:
             raise VerificationFailed(f"{path}.{name} is missing")
-        members[attribute] = _value(hints[attribute], value[name], f"{path}.{name}", unknown)
+        if value[name] is None and _optional(field):
+            raise VerificationFailed(f"{path}.{name} is left out where there is none")
+        members[field.name] = _value(hints[field.name], value[name], f"{path}.{name}", unknown)
     return kind(**members)
 
 

@@ -93,13 +93,13 @@ class PublicKey:
         assert key is not None
         return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
-    def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Whether this key made that signature over exactly these bytes."""
+    def verifies(self, signature: bytes, message: bytes, *, either_form: bool = False) -> bool:
+        """Whether this key made that signature over exactly these bytes. ``either_form``: whichever *s* a P-256 signature has."""
         key = self._key()
         try:
             if isinstance(key, Ed25519PublicKey):
                 key.verify(signature, message)
-            elif key is None or one_form(signature) != signature:
+            elif key is None or one_form(signature) not in (signature, either_form and other_form(signature)):
                 return False
             else:
                 key.verify(signature, message, _ECDSA)
@@ -120,6 +120,12 @@ def one_form(signature: bytes) -> bytes:
     """The one form of an ECDSA signature that is taken: DER, the smaller *s*. Raises ``ValueError`` for what is none."""
     r, s = decode_dss_signature(signature)
     return encode_dss_signature(r, min(s, _ORDER - s))
+
+
+def other_form(signature: bytes) -> bytes:
+    """The same ECDSA signature with the other *s*. Raises ``ValueError`` for what is none."""
+    r, s = decode_dss_signature(signature)
+    return encode_dss_signature(r, _ORDER - s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,7 +232,10 @@ def _approved(facts: Facts, people: Mapping[str, PublicKey] | None) -> str:
     count = len(facts.people.approvals)
     if not count:
         return "standing approval: the schedule itself"
-    return f"{count} person(s), keys " + ("as written in the certificate" if people is None else "as given")
+    by = ", ".join(approval.by for approval in facts.people.approvals)
+    return f"{count} person(s), by {by}, keys " + (
+        "as written in the certificate" if people is None else "as given"
+    )
 
 
 def _leaves(facts: Facts, leaves: bytes | IO[bytes] | None) -> Step:

@@ -273,7 +273,7 @@ class Holding:
         }  # fmt: skip
         return HoldAction(
             action=action, person=by.person.name, document_digest=document_digest, statement=statement,
-            signature=by.sign(statement).signature, epoch=0, at=at,
+            signature=by.sign(statement).text, epoch=0, at=at,
         )  # fmt: skip
 
     def check(self, scope: Scope) -> None:

@@ -5,18 +5,17 @@ An unsigned word counts for nothing.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from retention.approval import Approval, ApprovalStatement, Decision, verify
+from retention.approval import Approval, ApprovalStatement, Decision, given, verify
 from retention.document import JSON, encode
 from retention.errors import Refused, VerificationFailed
 from retention.permissions import Act, may, roles_for
-from retention.signed import Signed
+from retention.signed import Signed, from_text
 from retention.signing import PublicKey, SigningKey, decode
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
@@ -63,8 +62,7 @@ class Signatory:
         return None
 
     def sign(self, statement: Mapping[str, JSON]) -> Signed:
-        signature = self.key.sign(encode(dict(statement)))
-        return Signed(keyid=self.key.keyid, signature=base64.b64encode(signature).decode("ascii"))
+        return Signed.own(self.key.public, self.key.sign(encode(dict(statement))))
 
 
 def authorise(ledger: Ledger, by: Signing, act: Act) -> Person:
@@ -97,10 +95,8 @@ def public_key(person: Person) -> PublicKey:
 def approval_of(person: Person, decision: SignedDecision) -> Approval:
     """A decision as it stands in a certificate."""
     key = public_key(person)
-    return Approval(
-        person=person.full_name, title=person.title, keyid=key.keyid, public_key=key.text,
-        statement=json.loads(json.dumps(decision.statement)), signature=decision.signature,
-    )  # fmt: skip
+    said = json.loads(json.dumps(decision.statement))
+    return given(from_text(decision.signature, key), key, said, person=person.full_name, title=person.title)
 
 
 def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision, ApprovalStatement]]:

@@ -277,7 +277,7 @@ def _evidence(parsed: Parsed) -> Iterator[tuple[str, str]]:
     for keyid in parsed.keyids:
         yield "Signed by key", keyid
     for given in facts.people.approvals:
-        yield f"Key of {given.person}", given.keyid
+        yield f"{'Key' if given.assertion is None else 'Passkey'} of {given.person}", given.keyid
     yield "Record series", authority.record_type
     yield "Schedule, SHA-256", authority.schedule_digest
     yield "Manifest, SHA-256", facts.what.manifest_digest

@@ -17,6 +17,8 @@ from retention.document import camel, read, texts
 from retention.errors import Refused, VerificationFailed
 from retention.facts import Facts, LocationReport, Method, Residual, State, Window, duration
 from retention.schedule import Period
+from retention.signed import Assertion
+from tests.retention.authenticator import by_passkeys
 from tests.retention.certificate_facts import (
     COUNSEL,
     DIRECTOR,
@@ -52,13 +54,22 @@ def test_a_certificate_conforms_to_the_published_schema() -> None:
     assert not CONFORMS.is_valid({**made, "predicate": {**made["predicate"], "patron": "x"}})
 
 
+def test_a_certificate_approved_by_passkeys_conforms_too_and_others_say_nothing_of_it() -> None:
+    made = statement(certificate(people__approvals=by_passkeys()))
+    CONFORMS.validate(made)
+    assert "assertion" in json.dumps(made)
+    assert "assertion" not in json.dumps(statement(certificate()))
+
+
 def test_the_schema_knows_exactly_the_fields_that_are_written() -> None:
     CONFORMS.check_schema(SCHEMA)
     kinds = [kind for kind in vars(facts).values() if dataclasses.is_dataclass(kind) and kind is not Facts]
-    for kind in (*kinds, ApprovalStatement):
+    for kind in (*kinds, ApprovalStatement, Assertion):
         described = SCHEMA["$defs"][typing.cast(type, kind).__name__]
-        names = [camel(field.name) for field in dataclasses.fields(kind)]
-        assert sorted(described["properties"]) == sorted(described["required"]) == sorted(names)
+        fields = dataclasses.fields(kind)
+        assert sorted(described["properties"]) == sorted(camel(field.name) for field in fields)
+        always = [camel(field.name) for field in fields if not field.metadata.get("optional")]
+        assert sorted(described["required"]) == sorted(always)
     top = SCHEMA["properties"]["predicate"]
     assert sorted(top["required"]) == sorted(top["properties"]) == sorted(predicate(certificate()))
 

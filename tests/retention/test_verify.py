@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from retention.errors import UsageError
 from retention.facts import Window
 from retention.steps import OPENING, STEPS
 from retention.verify import Report, Result, main, verify
+from tests.retention.authenticator import by_passkeys
 from tests.retention.certificate_facts import (
     COUNSEL,
     DIRECTOR,
@@ -195,13 +197,43 @@ def test_step_5_refuses_approvals_that_do_not_cover_the_case(approvals: tuple[An
 def test_step_5_takes_persons_keys_from_the_verifier_when_given() -> None:
     both = signing.key_ring(DIRECTOR.public, COUNSEL.public)
     good = verify(GOOD, keys=KEYS, leaves=LEAVES, people=both)
-    assert good.steps[4].detail == "2 person(s), keys as given"
+    assert good.steps[4].detail == "2 person(s), by own key, own key, keys as given"
     one = verify(GOOD, keys=KEYS, leaves=LEAVES, people=signing.key_ring(DIRECTOR.public))
     assert one.steps[4].result is Result.FAILED
     assert (
         verify(GOOD, keys=KEYS, leaves=LEAVES).steps[4].detail
-        == "2 person(s), keys as written in the certificate"
+        == "2 person(s), by own key, own key, keys as written in the certificate"
     )
+
+
+def test_step_5_says_who_approved_by_passkey() -> None:
+    passkeys = by_passkeys()
+    mixed = (passkeys[0], approved(COUNSEL, "Jo Reyes"))
+    for approvals, by in ((passkeys, "passkey, passkey"), (mixed, "passkey, own key")):
+        people = signing.key_ring(*(one.key for one in approvals))
+        report = verify(sealed(people__approvals=approvals), keys=KEYS, leaves=LEAVES, people=people)
+        assert report.ok
+        assert report.steps[4].detail == f"2 person(s), by {by}, keys as given"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flags": 0x01},
+        {"party": "evil.example"},
+        {"client": {"type": "webauthn.create"}},
+        {"client": {"challenge": ""}},
+        {"client": {"crossOrigin": True}},
+    ],
+)
+def test_step_5_refuses_a_passkeys_answer_that_is_no_approval(wrong: dict[str, Any]) -> None:
+    assert failed_step(sealed(people__approvals=by_passkeys(**wrong))) == 5
+
+
+def test_step_5_refuses_an_approval_whose_assertion_was_taken_away_or_given_to_another() -> None:
+    first, second = by_passkeys(counter=7)
+    for changed in (replace(first, assertion=None), replace(first, assertion=second.assertion)):
+        assert failed_step(sealed(people__approvals=(changed, second))) == 5
 
 
 def test_step_5_says_when_the_schedule_itself_is_the_approval() -> None:
@@ -338,11 +370,13 @@ def test_it_runs_alone_where_nothing_else_is_installed(tmp_path: Path) -> None:
     assert "verified: certificate C-2026-0007-p; not checked: step 6" in done.stdout
 
 
-def test_the_documented_commands_verify_a_certificate_by_hand(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["own key", "passkey"])
+def test_the_documented_commands_verify_a_certificate_by_hand(tmp_path: Path, by: str) -> None:
     text = (ROOM / "docs" / "certificate.md").read_text(encoding="utf-8")
     section = text.split("## Verify by hand", 1)[1]
     blocks = [block.partition("```")[0] for block in section.split("```sh\n")[1:]]
-    (tmp_path / "certificate.json").write_bytes(GOOD)
+    data = GOOD if by == "own key" else sealed(people__approvals=by_passkeys())
+    (tmp_path / "certificate.json").write_bytes(data)
     (tmp_path / "certificate.leaves").write_bytes(LEAVES)
     (tmp_path / "library.pem").write_bytes(LIBRARY.public.pem)
     script = "set -e\n" + "".join(blocks)

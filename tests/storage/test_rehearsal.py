@@ -1,0 +1,53 @@
+"""An act is rehearsed, then done with the signature that was given over it, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from retention.document import JSON
+from retention.errors import Refused
+from retention.origin import Origin
+from retention.permissions import Act
+from storage.ledger.ledger import Ledger
+from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
+from storage.signatures import authorise
+from tests.retention.authenticator import ORIGIN, authenticator
+from tests.storage.desk import NOW, person
+
+STATEMENT: dict[str, JSON] = {"type": "https://retention.example/hold-action/v1", "hold": "H1"}
+
+
+def test_a_rehearsal_says_what_is_to_be_signed_and_signs_nothing(sqlite_ledger: Ledger) -> None:
+    director = person(sqlite_ledger, "director")
+    rehearsal = Rehearsal(person=director.person, public=director.public, at=NOW)
+    assert authorise(sqlite_ledger, rehearsal, Act.PLACE_HOLD) == director.person
+    with pytest.raises(SignatureNeeded) as needed:
+        rehearsal.sign(STATEMENT)
+    assert needed.value.statement == STATEMENT
+
+
+def test_what_was_signed_is_what_is_done(sqlite_ledger: Ledger) -> None:
+    director, deputy = person(sqlite_ledger, "director"), person(sqlite_ledger, "deputy")
+    given = Presigned(
+        person=director.person, public=director.public, at=NOW, statement=STATEMENT, signed=director.sign(STATEMENT)
+    )  # fmt: skip
+    assert given.sign({"hold": "H1", "type": STATEMENT["type"]}) == director.sign(STATEMENT)
+    for changed in ({**STATEMENT, "hold": "H2"}, {**STATEMENT, "more": 1}, {}):
+        with pytest.raises(Refused, match="not what would be done now"):
+            given.sign(changed)
+    for forged in (deputy.sign(STATEMENT), replace(deputy.sign(STATEMENT), keyid=director.key.keyid)):
+        with pytest.raises(Refused, match="your signature"):
+            replace(given, signed=forged).sign(STATEMENT)
+
+
+def test_a_passkey_has_to_have_been_asked_by_the_console(sqlite_ledger: Ledger) -> None:
+    director, phone = person(sqlite_ledger, "director"), authenticator()
+    given = Presigned(
+        person=director.person, public=phone.public, at=NOW, statement=STATEMENT, signed=phone.sign(STATEMENT), origin=Origin(ORIGIN)
+    )  # fmt: skip
+    assert given.sign(STATEMENT).assertion is not None
+    elsewhere = phone.sign(STATEMENT, origin="https://evil.example")
+    with pytest.raises(Refused, match="another site"):
+        replace(given, signed=elsewhere).sign(STATEMENT)
