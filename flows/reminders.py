@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from flows.wiring import Site, frozen
+from flows.wiring import Site
 from retention.holds import HoldState
 from storage.ledger.cases import CaseState
 
@@ -61,8 +61,7 @@ def remember(site: Site, found: Reminders) -> None:
 def _waiting_cases(site: Site) -> tuple[str, ...]:
     waiting = []
     for case in site.ledger.cases.list(state=CaseState.STARTED):
-        text = site.ledger.cases.schedule_text(case.schedule_digest)
-        verdict = site.destroyer.clearance(case, frozen(text))
-        if verdict.missing or verdict.braked:
+        verdict = site.dispositions.standing(case)
+        if verdict is not None and (verdict.missing or verdict.braked):
             waiting.append(case.id)
     return tuple(waiting)

@@ -29,7 +29,7 @@ from storage.destroy import Disposal
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.certificates import Certificate
 from storage.opening import expire
-from storage.planning import Plan, open_case, plan
+from storage.planning import Plan, open_case, plan, sweep
 from storage.time_stamping import over_http, stamp
 
 ACTOR = "scheduler"
@@ -183,8 +183,10 @@ def dispose(site: Site, case_id: str, watcher: Watcher | None = None) -> Disposa
 
 
 def settle(site: Site) -> list[str]:
-    """Read back every interrupted batch. Returns the ids of the cases concerned."""
-    return site.destroyer.settle()
+    """Read back every interrupted batch, and sweep the spool. Returns the ids of the cases concerned."""
+    settled = site.destroyer.settle()
+    sweep(site.ledger, site.spool, site.now())
+    return settled
 
 
 def finish(site: Site) -> tuple[Shredded, list[Certificate]]:

@@ -30,6 +30,7 @@ from retention.signing import load_private
 from storage.certifying import Certifier
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
+from storage.dispositions import Dispositions
 from storage.files import vault
 from storage.files.facts import NoRegister, Register
 from storage.files.store import FileStore
@@ -190,6 +191,10 @@ class Site:
             read_schedule=frozen,
             pace=self.stores.pace,
         )
+
+    @cached_property
+    def dispositions(self) -> Dispositions:
+        return Dispositions(ledger=self.ledger, now=self.now, read_schedule=frozen)
 
     @cached_property
     def holding(self) -> Holding:

@@ -28,15 +28,15 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from threading import Event
 
-from retention.clearance import Approved, Clearance, clear
+from retention.clearance import Clearance
 from retention.decide import Criteria
 from retention.errors import Refused, StoreUnavailable, VerificationFailed
 from retention.leaves import leaves as make_leaves
 from retention.leaves import reference
-from retention.loader import load
 from retention.outcomes import CODES, Fate, Outcome, Presence
 from retention.schedule import Disposition, Schedule
 from storage.certifying import Certifier
+from storage.clearing import ReadSchedule, clearance, frozen_schedule, read_frozen
 from storage.contract import Batch, Pace, Staged, Store, Stores, pace_of
 from storage.ledger.batches import CHOSEN, ELSEWHERE, Intent, Range
 from storage.ledger.cases import Case, CaseState, Lease, Part
@@ -54,7 +54,6 @@ from storage.letters import (
 )
 from storage.planning import criteria_for, store_of
 from storage.sealed.remembering import KEY_STORE, remember
-from storage.signatures import verified_approvals
 from storage.spool import Spool
 from storage.worklist import Slice, Slicer, Tally, tally
 
@@ -106,16 +105,12 @@ class _Shift:
     stop: Event = field(default_factory=Event)
 
 
-def _read(text: str) -> Schedule:
-    return load(text, "schedule (frozen with the case)")
-
-
 class Destroyer:
     """Carries out cases. One instance per process; every method may be called again after a crash."""
 
     def __init__(
         self, *, ledger: Ledger, stores: Stores, spool: Spool, certifier: Certifier, now: Callable[[], datetime],
-        actor: str = "scheduler", read_schedule: Callable[[str], Schedule] = _read, pace: Callable[[Store, Criteria], Pace] = pace_of,
+        actor: str = "scheduler", read_schedule: ReadSchedule = read_frozen, pace: Callable[[Store, Criteria], Pace] = pace_of,
     ) -> None:  # fmt: skip
         self._read_schedule = read_schedule
         self._pace = pace
@@ -173,41 +168,11 @@ class Destroyer:
         return cases
 
     def clearance(self, case: Case, schedule: Schedule) -> Clearance:
-        """Step 2. Whether the case may be carried out now, and if not, why.
-
-        Decided until destroying begins. A case that was interrupted goes on under the approvals it began with: whatever was
-        held meanwhile is kept by step 5.
-        """
-        if case.destroying_since is not None:
-            return Clearance(ready=True, counted=case.cleared_by)
-        record_type = schedule.record_type(case.record_type)
-        stores = {name for part in case.parts for name in record_type.location(part.location).stores}
-        changed = [
-            hold.epoch
-            for hold in self._ledger.holds.in_force().holds
-            if hold.scope.touches(case.record_type, *stores)
-        ]
-        approvals = [
-            Approved(
-                id=decision.id,
-                person=decision.person, manifest_digest=statement.manifest, schedule_digest=statement.schedule,
-                epoch=decision.epoch, lifts=frozenset(statement.lifts), at=decision.at,
-            )
-            for decision, statement in verified_approvals(self._ledger, case)
-        ]  # fmt: skip
-        return clear(
-            kind=case.approval_kind, cooling_off=record_type.cooling_off, opened_at=case.opened_at,
-            manifest_digest=case.manifest_digest, schedule_digest=case.schedule_digest, brakes=case.brakes, approvals=approvals,
-            holds_changed=max(changed, default=0), now=self._now(),
-        )  # fmt: skip
+        """Step 2. Whether the case may be carried out now, and if not, why. See `storage.clearing`."""
+        return clearance(self._ledger, case, schedule, self._now())
 
     def _frozen(self, case: Case, lease: Lease) -> _Work:
-        text = self._ledger.cases.schedule_text(case.schedule_digest)
-        schedule = self._read_schedule(text)
-        if schedule.digest != case.schedule_digest:
-            raise VerificationFailed(
-                f"the frozen schedule of case {case.id} was altered", "compare the ledger with its backup"
-            )
+        schedule = frozen_schedule(self._ledger, case, self._read_schedule)
         self._spool.verify(case)
         record_type = schedule.record_type(case.record_type)
         asked = {

@@ -172,7 +172,7 @@ def open_case(
     def state(id: str) -> CaseState | None:
         return ledger.cases.state(id, at=now)
 
-    spool.sweep(state)
+    sweep(ledger, spool, now)
     with spool.opening():
         spool.create(case_id)
         try:
@@ -191,6 +191,11 @@ def open_case(
         else:
             spool.mark_opened(case_id)
     return planned, case
+
+
+def sweep(ledger: Ledger, spool: Spool, now: datetime) -> None:
+    """Remove what ended cases left in the spool: those sent back from a page, which does not reach it, and those of a crash."""
+    spool.sweep(lambda id: ledger.cases.state(id, at=now))
 
 
 def _freeze(

@@ -19,9 +19,8 @@ from console.cli.case_lines import (
 )
 from console.cli.options import Here, Json, KeyFile, Many, Name
 from console.cli.site import opened
-from flows.casework import approve as sign_approval
-from flows.casework import return_case, review, standing
-from storage.ledger.cases import CaseState
+from retention.errors import UsageError
+from storage.ledger.cases import Case, CaseState
 
 CaseId = Annotated[str, Parameter(help="Id of a case: see `retention case list`.")]
 
@@ -36,7 +35,7 @@ def list_(
 ) -> Answer:
     with opened(session) as site:
         cases = site.ledger.cases.list(state=state, record_type=record_type, limit=limit)
-        found = [(case, standing(site, case)) for case in cases]
+        found = [(case, site.dispositions.standing(case)) for case in cases]
     rows = [
         (case.id, case.record_type, case.on.isoformat(), number(case.items), in_short(case, clearance))
         for case, clearance in found
@@ -54,7 +53,7 @@ def list_(
 
 def show(case: CaseId, /, *, json: Json = False, session: Here) -> Answer:
     with opened(session) as site:
-        seen = review(site, case)
+        seen = site.dispositions.review(case)
         decisions = site.ledger.people.decisions(case)
         certificates = [one.id for one in site.ledger.certificates.list() if one.case_id == case]
     body = {
@@ -71,6 +70,12 @@ def approve(
     case: CaseId,
     /,
     *,
+    records: Annotated[
+        int | None,
+        Parameter(
+            help="How many records you mean to destroy; asked for on a terminal.", validator=Number(gte=0)
+        ),
+    ] = None,
     as_: Name,
     key_file: KeyFile = None,
     lift: Annotated[
@@ -82,9 +87,12 @@ def approve(
     session: Here,
 ) -> Answer:
     with opened(session) as site:
-        seen = review(site, case)
+        seen = site.dispositions.review(case)
         signatory = site.signatory(as_, key_file)
-        clearance = sign_approval(site, case, signatory, lift or (), seen=seen)
+        count = typed(seen.case, records, asking=session.asks and not json)
+        clearance = site.dispositions.approve(
+            case, signatory, records=count, lifts=lift or (), epoch=seen.epoch
+        )
         done = (
             f"{as_} approved case {case}: {words.plural(seen.case.items, 'item')} of {seen.case.record_type}"
         )
@@ -93,9 +101,24 @@ def approve(
             if clearance.ready
             else doubtful(f"  not yet carried out: {words.waiting(clearance)}")
         )
-        after = review(site, case)
+        after = site.dispositions.review(case)
     body = {"case": review_facts(after), "lifted": sorted(lift or ())}
     return Answer(command="case.approve", body=body, lines=[good(done), then, *review_lines(seen)[1:]])
+
+
+def typed(case: Case, records: int | None, *, asking: bool) -> int:
+    """The number of records as the person gave it. Raises `UsageError` where it is missing and nobody can be asked."""
+    if records is not None:
+        return records
+    if asking:
+        answer = input(
+            f"{words.plural(case.records, 'record')} of {case.record_type} will be destroyed; type their number: "
+        )
+        if answer.strip().isdecimal():
+            return int(answer)
+    raise UsageError(
+        "an approval names how many records it is about", "give the number that the case shows: --records N"
+    )
 
 
 def return_(
@@ -109,7 +132,8 @@ def return_(
     session: Here,
 ) -> Answer:
     with opened(session) as site:
-        return_case(site, case, site.signatory(as_, key_file), reason)
-        seen = review(site, case)
+        site.dispositions.return_case(case, site.signatory(as_, key_file), reason)
+        site.spool.discard(case)
+        seen = site.dispositions.review(case)
     done = good(f"case {case} was sent back by {as_}; the next run plans {seen.case.record_type} afresh")
     return Answer(command="case.return", body={"case": review_facts(seen)}, lines=[done])

@@ -7,10 +7,10 @@ from typing import Any
 from console.cli import words
 from console.cli.answer import Line, Table, bad, doubtful, heading, moment, number
 from console.cli.run_lines import outcome_lines, size
-from flows.casework import Review
 from retention.clearance import Clearance
 from retention.decide import KeepReason
 from retention.outcomes import Outcome
+from storage.dispositions import Review
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.people import SignedDecision
 

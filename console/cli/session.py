@@ -31,6 +31,11 @@ class Session:
         return self.err.is_terminal and not self.err.is_dumb_terminal
 
     @property
+    def asks(self) -> bool:
+        """Whether somebody sits there who can be asked."""
+        return self.watched and sys.stdin.isatty()
+
+    @property
     def stdin(self) -> BinaryIO:
         return sys.stdin.buffer
 

@@ -11,7 +11,7 @@ from console.cli import words
 from console.demo.expected import MARGIN, Seen
 from console.demo.invented import HELD_CAMERA, HELD_FROM, HELD_PATRON, HELD_UNTIL, TODAY
 from console.demo.telling import Teller
-from flows import casework, running
+from flows import running
 from flows.wiring import Site, write_secret
 from retention.decide import CANNOT_DECIDE, Due, Keep, KeepReason, decide
 from retention.holds import CounselVerification, Matter, MatterKind, Scope
@@ -125,17 +125,17 @@ def lift_brake(site: Site, people: People, tell: Teller) -> None:
     """The director looks at the case that a limit stopped, and lifts the limit for this once."""
     (case,) = site.ledger.cases.list(state=CaseState.STARTED, record_type=BRAKED)
     tell.say(*(f"Sign-ins: stopped. {why[0].upper()}{why[1:]}." for why in case.brakes.values()))
-    casework.approve(site, case.id, people.director, sorted(case.brakes))
+    site.dispositions.approve(case.id, people.director, records=case.records, lifts=sorted(case.brakes))
     tell.say("The director expected that (it is the first run) and lifts the limit for this one case.")
 
 
 def approve_together(site: Site, case: Case, people: People, tell: Teller) -> None:
     """Four eyes on the frozen list."""
-    first = casework.approve(site, case.id, people.director)
+    first = site.dispositions.approve(case.id, people.director, records=case.records)
     tell.say(
         f"Charges: the director signs the list of {case.items:,}. Enough? {'Yes' if first.ready else 'No: a second person has to'}."
     )
-    second = casework.approve(site, case.id, people.deputy)
+    second = site.dispositions.approve(case.id, people.deputy, records=case.records)
     tell.say(f"The deputy signs it too. Enough? {'Yes' if second.ready else 'No'}.")
     tell.check("one signature did not suffice, two by different people did", not first.ready and second.ready)
 

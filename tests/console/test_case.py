@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flows import running
 from flows.settings import load_settings
 from flows.wiring import Site
 from tests.console.golden import same_as_before, transcript
@@ -36,10 +37,10 @@ def test_a_case_shows_what_waits_for_whom(staffed: Library, case: str) -> None:
 
 
 def test_two_custodians_who_lift_the_brake_clear_it(staffed: Library, case: str) -> None:
-    staffed.done("case", "approve", case, "--as", "ada", "--lift", "records")
+    staffed.done("case", "approve", case, "--records", "3", "--as", "ada", "--lift", "records")
     staffed.done("run", "--execute", "--record-type", "vendor-exports")
     assert len(staffed.exports()) == 3
-    said = staffed.done("case", "approve", case, "--as", "bela", "--lift", "records")
+    said = staffed.done("case", "approve", case, "--records", "3", "--as", "bela", "--lift", "records")
     assert "it is cleared" in said.out
     staffed.done("run", "--execute", "--record-type", "vendor-exports")
     assert staffed.exports() == []
@@ -48,32 +49,53 @@ def test_two_custodians_who_lift_the_brake_clear_it(staffed: Library, case: str)
     (certificate,) = staffed.done("certificate", "list", "--json").json["certificates"]
     assert "approved by Ada Example, Director" in staffed.done("certificate", "show", case).out
     staffed.done("certificate", "verify", certificate["path"])
-    assert staffed("case", "approve", case, "--as", "ada").code == 5, "it has ended"
+    assert staffed("case", "approve", case, "--records", "3", "--as", "ada").code == 5, "it has ended"
+
+
+def test_an_approval_names_the_number_of_records(staffed: Library, case: str) -> None:
+    said = staffed("case", "approve", case, "--as", "ada", "--lift", "records")
+    assert (said.code, "--records N" in said.err) == (2, True)
+    said = staffed("case", "approve", case, "--records", "4", "--as", "ada", "--lift", "records")
+    assert (said.code, "not about 4 records" in said.err) == (2, True)
+    assert staffed.done("case", "show", case, "--json").json["decisions"] == []
+
+
+def test_what_a_case_sent_back_left_in_the_spool_is_swept_up_by_the_nightly_run(
+    staffed: Library, case: str
+) -> None:
+    """A page sends cases back without reaching the spool; so does a command that is killed just after it."""
+    site = Site(load_settings(), lambda: staffed.now)
+    site.dispositions.return_case(case, site.signatory("ada"), "wrong folder")
+    folder = staffed.state / "cases" / case
+    assert next(folder.glob("*.lines"), None) is not None
+    running.settle(site)
+    site.close()
+    assert not folder.exists()
 
 
 def test_one_person_counts_once(staffed: Library, case: str) -> None:
-    staffed.done("case", "approve", case, "--as", "ada", "--lift", "records")
-    said = staffed("case", "approve", case, "--as", "ada", "--lift", "records")
+    staffed.done("case", "approve", case, "--records", "3", "--as", "ada", "--lift", "records")
+    said = staffed("case", "approve", case, "--records", "3", "--as", "ada", "--lift", "records")
     assert said.code == 5
     assert "already" in said.err
     assert staffed.done("case", "show", case, "--json").json["case"]["clearance"]["missing"] == 1
 
 
 def test_a_brake_may_be_lifted_by_who_approved_without_it(staffed: Library, case: str) -> None:
-    staffed.done("case", "approve", case, "--as", "ada")
-    said = staffed.done("case", "approve", case, "--as", "ada", "--lift", "records")
+    staffed.done("case", "approve", case, "--records", "3", "--as", "ada")
+    said = staffed.done("case", "approve", case, "--records", "3", "--as", "ada", "--lift", "records")
     assert "1 approval that lifts it still missing" in said.out
 
 
 def test_a_hold_placed_afterwards_voids_an_approval(staffed: Library, case: str) -> None:
-    staffed.done("case", "approve", case, "--as", "ada", "--lift", "records")
+    staffed.done("case", "approve", case, "--records", "3", "--as", "ada", "--lift", "records")
     staffed.done(
         "hold", "place", "--matter", "M", "--kind", "audit", "--authority", "A", "--store", "exports", "--from", "2035-05-01",
         "--until", "2035-05-02", "--as", "ada",
     )  # fmt: skip
     found = staffed.done("case", "show", case, "--json").json["case"]["clearance"]
     assert (found["missing"], found["void"]) == (2, ["ada"])
-    staffed.done("case", "approve", case, "--as", "ada", "--lift", "records")
+    staffed.done("case", "approve", case, "--records", "3", "--as", "ada", "--lift", "records")
     assert staffed.done("case", "show", case, "--json").json["case"]["clearance"]["missing"] == 1
 
 
@@ -81,14 +103,24 @@ def test_who_may_not_approve_is_refused(staffed: Library, case: str) -> None:
     staffed.done(
         "person", "add", "olga", "--full-name", "Olga Example", "--title", "Operator", "--role", "operator"
     )
-    assert staffed("case", "approve", case, "--as", "olga").code == 5
+    assert staffed("case", "approve", case, "--records", "3", "--as", "olga").code == 5
     assert (
-        staffed("case", "approve", case, "--as", "ada", "--key-file", staffed.root / "keys" / "bela.pem").code
+        staffed(
+            "case",
+            "approve",
+            case,
+            "--records",
+            "3",
+            "--as",
+            "ada",
+            "--key-file",
+            staffed.root / "keys" / "bela.pem",
+        ).code
         == 5
     )
-    assert staffed("case", "approve", case, "--as", "ada", "--lift", "percent").code == 2
-    assert staffed("case", "approve", "C20350615-00000000", "--as", "ada").code == 2
-    assert staffed("case", "approve", case).code == 2
+    assert staffed("case", "approve", case, "--records", "3", "--as", "ada", "--lift", "percent").code == 2
+    assert staffed("case", "approve", "C20350615-00000000", "--records", "3", "--as", "ada").code == 2
+    assert staffed("case", "approve", case, "--records", "3").code == 2
 
 
 def test_a_case_that_was_sent_back_destroys_nothing_and_is_planned_afresh(
@@ -122,7 +154,7 @@ def test_a_case_under_which_something_was_destroyed_is_not_sent_back(
     said = staffed("case", "return", found["id"], "--as", "ada", "--reason", "stop")
     assert said.code == 5
     assert "finish it" in said.err
-    assert staffed("case", "approve", found["id"], "--as", "ada").code == 5, "it has begun"
+    assert staffed("case", "approve", found["id"], "--records", "3", "--as", "ada").code == 5, "it has begun"
 
 
 def test_a_case_that_a_run_works_on_is_not_sent_back(staffed: Library, case: str) -> None:
@@ -136,7 +168,7 @@ def test_a_case_that_a_run_works_on_is_not_sent_back(staffed: Library, case: str
 def test_an_altered_manifest_stops_the_case(staffed: Library, case: str) -> None:
     path = staffed.state / "cases" / case / "part-0.lines"
     path.write_bytes(path.read_bytes() + path.read_bytes())
-    staffed.done("case", "approve", case, "--as", "ada", "--lift", "records")
+    staffed.done("case", "approve", case, "--records", "3", "--as", "ada", "--lift", "records")
     said = staffed("run", "--execute", "--record-type", "vendor-exports")
     assert said.code == 6
     assert len(staffed.exports()) == 3
@@ -147,8 +179,8 @@ def test_the_transcript_of_a_case(staffed: Library, case: str) -> None:
     for words in (
         ["case", "list"],
         ["case", "show", case],
-        ["case", "approve", case, "--as", "ada", "--lift", "records"],
-        ["case", "approve", case, "--as", "bela", "--lift", "records"],
+        ["case", "approve", case, "--records", "3", "--as", "ada", "--lift", "records"],
+        ["case", "approve", case, "--records", "3", "--as", "bela", "--lift", "records"],
         ["run", "--execute", "--record-type", "vendor-exports"],
         ["certificate", "show", case],
     ):

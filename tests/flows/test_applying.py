@@ -15,7 +15,6 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows import disposing, running
 from flows.applying import SUMMARY, Applied, Finished, Line, Surveyed, apply_schedule, summary
-from flows.casework import approve
 from flows.disposing import Disposed, dispose
 from flows.door import StepFailed
 from flows.reminding import remind
@@ -86,7 +85,7 @@ class TestOnPrefect:
         assert case is not None
         assert dispose(case.id).waiting
         for name in ("ada", "ben"):
-            approve(site, case.id, person(site, name))
+            site.dispositions.approve(case.id, person(site, name), records=case.records)
         disposed = dispose(case.id)
         assert (disposed.state, disposed.counts) == ("closed", {"destroyed": DUE})
         assert left("fees") == KEPT

@@ -1,0 +1,67 @@
+"""Step 2 of the choke point, from the ledger alone: what a case still needs before it may be carried out.
+
+One function for whoever asks: the destroyer, the command line, a page, the reminders. Reaches no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from retention.clearance import Approved, Clearance, clear
+from retention.errors import VerificationFailed
+from retention.loader import load
+from retention.schedule import Schedule
+from storage.ledger.cases import Case
+from storage.ledger.ledger import Ledger
+from storage.signatures import verified_approvals
+
+ReadSchedule = Callable[[str], Schedule]
+"""From the text of a schedule, as `retention.loader.load` does."""
+
+
+def read_frozen(text: str) -> Schedule:
+    """A schedule that was frozen with a case."""
+    return load(text, "schedule (frozen with the case)")
+
+
+def frozen_schedule(ledger: Ledger, case: Case, read: ReadSchedule = read_frozen) -> Schedule:
+    """The schedule that the case runs under. Raises `VerificationFailed` when the ledger's copy was altered."""
+    schedule = read(ledger.cases.schedule_text(case.schedule_digest))
+    if schedule.digest != case.schedule_digest:
+        raise VerificationFailed(
+            f"the frozen schedule of case {case.id} was altered", "compare the ledger with its backup"
+        )
+    return schedule
+
+
+def holds_changed(ledger: Ledger, case: Case, schedule: Schedule) -> int:
+    """The highest epoch of a hold that touches the case; 0 when none does."""
+    record_type = schedule.record_type(case.record_type)
+    stores = {name for part in case.parts for name in record_type.location(part.location).stores}
+    touching = (
+        hold.epoch for hold in ledger.holds.in_force().holds if hold.scope.touches(case.record_type, *stores)
+    )
+    return max(touching, default=0)
+
+
+def clearance(ledger: Ledger, case: Case, schedule: Schedule, now: datetime) -> Clearance:
+    """Whether the case may be carried out now, and if not, why.
+
+    Decided until destroying begins. A case that was interrupted goes on under the approvals it began with: whatever was
+    held meanwhile is kept by step 5.
+    """
+    if case.destroying_since is not None:
+        return Clearance(ready=True, counted=case.cleared_by)
+    approvals = [
+        Approved(
+            id=decision.id, person=decision.person, manifest_digest=said.manifest, schedule_digest=said.schedule,
+            epoch=decision.epoch, lifts=frozenset(said.lifts), at=decision.at,
+        )
+        for decision, said in verified_approvals(ledger, case)
+    ]  # fmt: skip
+    return clear(
+        kind=case.approval_kind, cooling_off=schedule.record_type(case.record_type).cooling_off, opened_at=case.opened_at,
+        manifest_digest=case.manifest_digest, schedule_digest=case.schedule_digest, brakes=case.brakes, approvals=approvals,
+        holds_changed=holds_changed(ledger, case, schedule), now=now,
+    )  # fmt: skip
