@@ -143,7 +143,7 @@ def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
     """
     site.ledger.require_ready(site.now())
     site.certifier.catch_up()
-    return site.holding.end_grace(actor=ACTOR), site.holding.preserve(), settle(site)
+    return site.holding.end_grace(actor=ACTOR), site.enforcing.preserve(), settle(site)
 
 
 def begin(

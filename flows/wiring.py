@@ -31,6 +31,7 @@ from storage.certifying import Certifier
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
 from storage.dispositions import Dispositions
+from storage.enforcing import Enforcing
 from storage.files import vault
 from storage.files.facts import NoRegister, Register
 from storage.files.store import FileStore
@@ -197,8 +198,12 @@ class Site:
         return Dispositions(ledger=self.ledger, now=self.now, read_schedule=frozen)
 
     @cached_property
+    def enforcing(self) -> Enforcing:
+        return Enforcing(ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.now)
+
+    @property
     def holding(self) -> Holding:
-        return Holding(ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.now)
+        return self.enforcing.holding
 
     def today(self) -> date:
         """The current day in the library's time zone."""

@@ -108,14 +108,14 @@ def place(
         if preview:
             return _preview(site, wanted)
         signatory = site.signatory(_named(as_), key_file)
-        placed = site.holding.place(
+        placed = site.enforcing.place(
             wanted, _matter(site, matter), signatory, sealed=sealed, continuing=not snapshot
         )
         return _placed(site, placed.file.id, placed.stores, placed.seconds)
 
 
 def _resume(site: Site, id: str, name: str, key_file: Path | None) -> Answer:
-    placed = site.holding.resume(id, actor=site.signatory(name, key_file).person.name)
+    placed = site.enforcing.resume(id, actor=site.signatory(name, key_file).person.name)
     return _placed(site, id, placed.stores, placed.seconds)
 
 
@@ -191,7 +191,7 @@ def _scope(session: Session, site: Site, given: ScopeOptions) -> Scope:
 
 def _preview(site: Site, scope: Scope) -> Answer:
     """Count what the hold would keep, whatever else keeps it. Nothing is written anywhere."""
-    site.holding.check(scope)
+    site.enforcing.check(scope)
     hold = Hold(id="preview", state=HoldState.ACTIVE, scope=scope)
     found: list[dict[str, Any]] = []
     for record_type in site.schedule.record_types:

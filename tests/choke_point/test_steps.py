@@ -86,7 +86,7 @@ def test_step_2_an_approval_is_void_after_a_new_hold(
     director = bench.person("director")
     case = bench.opened()
     bench.approve(case, director)
-    bench.holding.place(Scope(cameras=frozenset({"a camera that is nowhere"})), MATTER, director)
+    bench.enforcing.place(Scope(cameras=frozenset({"a camera that is nowhere"})), MATTER, director)
     assert "no longer count" in bench.destroyer.dispose(case.id).waiting
     assert existing(harness, seeds) == due(seeds)
     bench.approve(case, director)
@@ -163,7 +163,7 @@ def test_step_4_a_hold_placed_after_the_survey_keeps_its_records(
     bench = Workbench.around(tmp_path / "site", harness)
     director = bench.person("director")
     case = bench.opened()
-    placed = bench.holding.place(Scope(stores=frozenset({case.parts[0].store})), MATTER, director)
+    placed = bench.enforcing.place(Scope(stores=frozenset({case.parts[0].store})), MATTER, director)
     assert placed.stores == (case.parts[0].store,)
     disposal = bench.destroyer.dispose(case.id)
     assert existing(harness, seeds) == due(seeds)

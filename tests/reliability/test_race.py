@@ -42,7 +42,7 @@ def race(made: TestSite) -> None:
     while run.poll() is None and len(kept) < HOLDS:
         name = patron(chance.randrange(made.patrons))
         scope = Scope(record_types=frozenset({"loans"}), subjects=frozenset({Personal(name)}))
-        site.holding.place(scope, MATTER, director)
+        site.enforcing.place(scope, MATTER, director)
         kept[name] = made.loans_left(patron=name)
         time.sleep(chance.uniform(0, 0.05))
     assert run.wait(300) == 0

@@ -29,6 +29,7 @@ from retention.signing import SigningKey, generate
 from storage.certifying import Certifier
 from storage.contract import Pace, Stores
 from storage.destroy import Destroyer
+from storage.enforcing import Enforcing
 from storage.holding import Holding
 from storage.ledger.batches import ELSEWHERE
 from storage.ledger.cases import CaseState
@@ -178,7 +179,11 @@ class Worker:
     stores: Stores
     spool: Spool
     destroyer: Destroyer
-    holding: Holding
+    enforcing: Enforcing
+
+    @property
+    def holding(self) -> Holding:
+        return self.enforcing.holding
 
 
 @dataclass
@@ -247,7 +252,7 @@ class World:
                 now=self.clock,
                 read_schedule=read_schedule,
             ),
-            holding=Holding(ledger=ledger, stores=stores, schedule=self.schedule, now=self.clock),
+            enforcing=Enforcing(ledger=ledger, stores=stores, schedule=self.schedule, now=self.clock),
         )
 
     def clock(self) -> datetime:
@@ -318,13 +323,13 @@ class World:
         worker.destroyer.dispose(case_id)
 
     def place(self, worker: Worker, scope: Scope) -> None:
-        placed = worker.holding.place(scope, MATTER, self.people[0])
+        placed = worker.enforcing.place(scope, MATTER, self.people[0])
         self.effective[placed.file.id] = placed.file.hold
 
     def complete_placing(self, worker: Worker) -> None:
         for file in self.ledger.holds.list():
             if file.state.value == "placing":
-                placed = worker.holding.resume(file.id, actor="test")
+                placed = worker.enforcing.resume(file.id, actor="test")
                 self.effective[file.id] = placed.file.hold
 
     def release(self, worker: Worker, id: str) -> None:

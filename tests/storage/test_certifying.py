@@ -71,7 +71,7 @@ def by_hand(site: Site, codes: str, staged: str | None = None) -> Case:
 def test_a_certificate_says_what_the_read_backs_saw_and_verifies(site: Site) -> None:
     director = person(site.ledger, "director")
     site.add("loan", 3, subject="p-3")
-    site.holding.place(about("p-3"), MATTER, director)
+    site.enforcing.place(about("p-3"), MATTER, director)
     site.add("aged-loan", 10)
     site.targets["ils"].remove(("loans", "aged-loan"), "009")
     certificate = certified(site)

@@ -239,7 +239,7 @@ def test_a_hold_placed_in_the_middle_of_a_plan_keeps_what_was_already_written_do
     def survey(*given: Any) -> Survey:
         seen.append(really(*given))
         if len(seen) == 1:
-            site.holding.place(about("p-7"), MATTER, director)
+            site.enforcing.place(about("p-7"), MATTER, director)
         return seen[-1]
 
     monkeypatch.setattr(site.stores["ils"], "survey", survey)
