@@ -168,8 +168,8 @@ def test_step_3_the_log_says_that_a_case_begins_and_step_10_that_it_ended(
     there: list[set[int]] = []
     really = bench.certifier._log.publish
 
-    def publish() -> Published:
-        published = really()
+    def publish(*, thorough: bool = False) -> Published:
+        published = really(thorough=thorough)
         there.append(existing(harness, seeds) if begun(log) and not ended(log) else set())
         return published
 

@@ -11,7 +11,7 @@ import pytest
 
 from retention import envelope
 from retention.certificate import statement
-from retention.document import encode
+from retention.document import JSON, encode
 from retention.errors import VerificationFailed
 from retention.logged import CaseStarted, Ended, NothingDestroyed, entry_of
 from retention.tiles import MAX_ENTRY
@@ -99,7 +99,7 @@ def test_an_end_under_strange_keys_is_no_end(tmp_path: Path) -> None:
         verify_folder(files, logs=[LOG_KEY], ring=lesser)
 
 
-OTHER = {"predicateType": "other", "subject": [{"name": "x", "digest": {}}]}
+OTHER: dict[str, JSON] = {"predicateType": "other", "subject": [{"name": "x", "digest": {}}]}
 
 
 def test_a_certificate_entered_by_its_digest_ends_its_case(tmp_path: Path) -> None:
