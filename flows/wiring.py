@@ -13,8 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import boto3
-from pydantic import SecretStr
 
+from flows.buckets import address, log_place
 from flows.settings import Settings, StoreSettings
 from retention.decide import Criteria
 from retention.errors import (
@@ -175,7 +175,7 @@ class Site:
     def log(self) -> Log:
         """The transparency log, signed by a key of its own that outlives the signing keys."""
         return Log(
-            folder=self.settings.log,
+            place=log_place(self.settings),
             ledger=self.ledger,
             key=self.signing_keys.log_key(),
             signer=self.signing_keys.log_signer(),
@@ -419,30 +419,17 @@ class StoreMap(Mapping[str, Store]):
         variable = f"RETENTION_STORES__{key.upper().replace('-', '_')}__"
         if not settings.bucket:
             raise SettingsError(f"store {name} needs the name of its bucket", f"set {variable}BUCKET")
-        if (settings.access_key is None) != (settings.secret_key is None):
-            raise SettingsError(
-                f"store {name} has half of its credentials", f"set {variable}ACCESS_KEY and {variable}SECRET_KEY, or neither"
-            )  # fmt: skip
-        prefix = settings.prefix.strip("/")
-        return Address(
-            bucket=settings.bucket, prefix=f"{prefix}/" if prefix else "", endpoint=settings.endpoint, region=settings.region,
-            addressing=settings.addressing, access_key=_revealed(settings.access_key), secret_key=_revealed(settings.secret_key),
-            session_token=_revealed(settings.session_token), ca_bundle=settings.ca_bundle,
-        )  # fmt: skip
+        return address(f"store {name}", variable, settings, bucket=settings.bucket, prefix=settings.prefix)
 
     def _bucket(self, name: str, key: str, settings: StoreSettings) -> Store:
-        address = self.address(name)
+        where = self.address(name)
         if settings.gate is None and not self._settings.ledger.startswith("sqlite"):
             # With the ledger on a server other machines may work on the bucket, and a gate of our own would not stop them.
             raise SettingsError(
                 f"store {name} needs a gate that all machines share", f"set RETENTION_STORES__{key.upper()}__GATE to a folder on a disk they share"
             )  # fmt: skip
         folder = self._settings.state_dir / "stores" / name
-        return S3Store(name, address, state=folder, gate=settings.gate, now=self._now)
-
-
-def _revealed(secret: SecretStr | None) -> str:
-    return "" if secret is None else secret.get_secret_value()
+        return S3Store(name, where, state=folder, gate=settings.gate, now=self._now)
 
 
 def write_secret(path: Path, content: bytes) -> None:

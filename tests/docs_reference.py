@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from console.cli.registry import COMMANDS, EPILOGUE, GROUPS, build
 from console.cli.session import Session
-from flows.settings import Settings, StoreSettings
+from flows.settings import BucketAccess, Settings, StoreSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
@@ -83,13 +83,17 @@ def settings() -> str:
     own = [
         _setting(f"RETENTION_{name.upper()}", field)
         for name, field in Settings.model_fields.items()
-        if name != "stores"
+        if name not in {"stores", "log_s3"}
+    ]
+    of_log = [
+        _setting(f"RETENTION_LOG_S3__{name.upper()}", field)
+        for name, field in BucketAccess.model_fields.items()
     ]
     each = [
         _setting(f"RETENTION_STORES__NAME__{name.upper()}", field)
         for name, field in StoreSettings.model_fields.items()
     ]
-    return "| variable | default |\n|---|---|\n" + "\n".join([*own, *each]) + "\n"
+    return "| variable | default |\n|---|---|\n" + "\n".join([*own, *of_log, *each]) + "\n"
 
 
 def _setting(variable: str, field: FieldInfo) -> str:

@@ -15,7 +15,7 @@ from console.cli.site import opened
 from flows.evidence import place_of, verify_log
 from retention.checkpoint import open_checkpoint
 from retention.errors import UsageError
-from retention.log_files import STAMPS, LogFiles
+from retention.log_files import LogFiles, LogFolder
 from retention.tiles import Hashes
 from retention.verify_folder import Whole, verify_folder
 from retention.verify_log import proof_of, require_continued
@@ -37,16 +37,15 @@ Older = Annotated[
 def show(*, json: Json = False, session: Here) -> Answer:
     with opened(session) as site:
         found, size = site.log.opened(), site.ledger.log.size()
-        folder, key = site.log.files.folder, site.log.key
-        stamped = sorted(int(path.stem) for path in (folder / STAMPS).glob("*.tsr") if path.stem.isdigit())
+        place, key, stamped = site.log.files.shown, site.log.key, site.log.files.stamped()
     published = 0 if found is None else found.root.size
     body = {
-        "origin": key.name, "key": key.text, "folder": folder, "entries": size, "published": published,
+        "origin": key.name, "key": key.text, "place": place, "entries": size, "published": published,
         "root": None if found is None else found.root.hash.hex(), "stamped": stamped,
     }  # fmt: skip
     lines: list[Line] = [
         heading(f"log {key.name}"),
-        f"  {words.plural(published, 'entry', 'entries')} published in {folder}",
+        f"  {words.plural(published, 'entry', 'entries')} published in {place}",
     ]
     if found is not None:
         lines.append(f"  root {found.root.hash.hex()}")
@@ -86,7 +85,7 @@ def verify(
             raise UsageError(f"{folder}: no such folder", "name the folder that holds the log's checkpoint")
         keys = evidence.keys_for(folder.parent, key)
         whole = verify_folder(
-            LogFiles(folder), logs=keys.logs, ring=keys.ring, witnesses=keys.witnesses, older=older
+            LogFolder(folder), logs=keys.logs, ring=keys.ring, witnesses=keys.witnesses, older=older
         )  # fmt: skip
         body = _facts(whole)
         note = f"checked with {keys.came_along}: compare it with a key you got in another way"
@@ -159,9 +158,10 @@ def consistency(
     session: Here,
 ) -> Answer:
     data = evidence.note(old)
+    files: LogFiles
     if log is not None:
         keys = evidence.keys_for(log.parent, key)
-        logs, files = keys.logs, LogFiles(log)
+        logs, files = keys.logs, LogFolder(log)
     else:
         with opened(session) as site:
             logs, files = (site.log.key,), site.log.files
