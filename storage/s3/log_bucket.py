@@ -45,7 +45,9 @@ class BucketPlace(LogPlace):
         after: dict[str, str] = {}
         with _ours():
             while True:
-                page = self._wire.call("list_objects_v2", Prefix=f"{prefix}{below}/", **after)
+                page = self._wire.ask("list_objects_v2", Prefix=f"{prefix}{below}/", **after)
+                if isinstance(page, str):
+                    raise answered(page)
                 found += [str(one["Key"]).removeprefix(prefix) for one in page.get("Contents", ())]
                 if not page.get("IsTruncated"):
                     return sorted(found)
@@ -76,7 +78,7 @@ class BucketPlace(LogPlace):
             keys = [{"Key": self._wire.address.prefix + name} for name in self.names(below)]
             if keys:
                 with _ours():
-                    self._wire.call("delete_objects", Delete={"Objects": keys, "Quiet": True})
+                    self._wire.ask("delete_objects", Delete={"Objects": keys, "Quiet": True})
 
     def close(self) -> None:
         self._wire.close()
