@@ -54,6 +54,16 @@ class StoreSettings(BucketAccess):
     """Pause after each batch, as a share of the time it took."""
 
 
+class WitnessSettings(BaseModel):
+    """A witness of the transparency log. ``key``: as it publishes it, ``NAME+HASH+BASE64``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(pattern=r"^https?://[^\s]+$")
+    """What its submission addresses begin with."""
+    key: str = Field(max_length=200)
+
+
 class Settings(BaseSettings):
     """One site's settings."""
 
@@ -77,6 +87,8 @@ class Settings(BaseSettings):
     """The same in a bucket instead of a folder: ``s3://bucket/prefix``."""
     log_s3: BucketAccess = BucketAccess()
     """How that bucket is reached."""
+    witnesses: dict[str, WitnessSettings] = {}
+    """Asked once a run to cosign the log's checkpoint; by default none."""
     log_name: str | None = None
     """The log's name, for instance the address under which the library publishes it; by default made from its key."""
     signing_kms: str | None = None

@@ -25,8 +25,10 @@ from retention.errors import (
     UsageError,
 )
 from retention.loader import load
+from retention.note import COSIGNATURE, NoteKey
 from retention.schedule import Disposition, Schedule, StoreDeclaration, StoreKind, TreeLocation
 from retention.signing import load_private
+from storage import witnessing
 from storage.certifying import Certifier
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
@@ -54,6 +56,7 @@ from storage.signatures import Signatory
 from storage.signing_keys import SigningKeys
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
+from storage.witnessing import Witness
 
 
 def clock() -> datetime:
@@ -180,6 +183,22 @@ class Site:
             key=self.signing_keys.log_key(),
             signer=self.signing_keys.log_signer(),
         )
+
+    @cached_property
+    def witnesses(self) -> tuple[Witness, ...]:
+        """Who is asked to cosign the log. Raises `SettingsError`."""
+        found = []
+        for name, settings in sorted(self.settings.witnesses.items()):
+            try:
+                key = NoteKey.parse(settings.key)
+            except UsageError:
+                key = None
+            if key is None or key.kind != COSIGNATURE:
+                raise SettingsError(
+                    f"witness {name} has no key that cosigns", f"set RETENTION_WITNESSES__{name.upper()}__KEY as it publishes it: NAME+HASH+BASE64"
+                )  # fmt: skip
+            found.append(Witness(key=key, post=witnessing.over_http(settings.url)))
+        return tuple(found)
 
     @cached_property
     def destroyer(self) -> Destroyer:

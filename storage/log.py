@@ -7,15 +7,16 @@ backup) or disagrees with it, nothing is written and `VerificationFailed` says w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from retention.checkpoint import Checkpoint, Opened, open_checkpoint, sign
 from retention.errors import Unavailable, VerificationFailed
 from retention.log_files import CHECKPOINT
 from retention.logged import entry_of
-from retention.note import MAX_BYTES, NoteKey
+from retention.note import MAX_BYTES, NoteKey, NoteSignature
+from retention.note import read as read_note
 from retention.signing import Signer
 from retention.tiles import WIDTH, Hashes, Tile, all_tiles, bundle, bundles, entry_hash, grown
 from retention.tree import HASH_BYTES, Root, Tree, root, split
@@ -49,10 +50,24 @@ class Log:
         self._ledger = ledger
         self._signer = signer
 
-    def opened(self) -> Opened | None:
-        """The published checkpoint, its signature checked; ``None`` while there is none. Raises `VerificationFailed`."""
+    def opened(self, witnesses: Iterable[NoteKey] = ()) -> Opened | None:
+        """The published checkpoint, its signature checked, and those of ``witnesses``; ``None`` while there is none.
+
+        Raises `VerificationFailed`."""
         data = self.files.checkpoint()
-        return None if data is None else open_checkpoint(data, [self.key])
+        return None if data is None else open_checkpoint(data, [self.key], witnesses)
+
+    def put_below(self, opened: Opened, signature: NoteSignature) -> bool:
+        """Put a witness's signature below the checkpoint. False when another one has been published meanwhile."""
+        with self._alone():
+            there = self.files.read(CHECKPOINT, MAX_BYTES)
+            if there is None or (note := read_note(there)).text != opened.note.text:
+                return False
+            others = [
+                one for one in note.signatures if (one.name, one.hash) != (signature.name, signature.hash)
+            ]
+            self.files.replace(CHECKPOINT, replace(note, signatures=(*others, signature)).encode(), there)
+            return True
 
     def publish(self, *, thorough: bool = False) -> Published:
         """Bring the files up to the ledger. ``thorough``: compare every file with the ledger, not the last ones only.
