@@ -30,6 +30,7 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person, SignedDecision
 from storage.log import Log
+from storage.log_places import FolderPlace
 from storage.signatures import Signatory
 
 NOW = datetime(2025, 6, 2, 15, 0, tzinfo=UTC)
@@ -51,7 +52,13 @@ LOG_KEY = NoteKey(name="library.example/log", public=LOG_SIGNER.public)
 
 def log_at(folder: Path, ledger: Ledger) -> Log:
     """A transparency log of the ledger's entries, published in a folder."""
-    return Log(folder=folder, ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
+    return Log(place=FolderPlace(folder), ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
+
+
+def folder_of(log: Log) -> Path:
+    """Where `log_at` published it."""
+    assert isinstance(log.files, FolderPlace)
+    return log.files.folder
 
 
 class Clock:
