@@ -448,7 +448,7 @@ class StoreMap(Mapping[str, Store]):
                 f"store {name} needs a gate that all machines share", f"set RETENTION_STORES__{key.upper()}__GATE to a folder on a disk they share"
             )  # fmt: skip
         folder = self._settings.state_dir / "stores" / name
-        return S3Store(name, where, state=folder, gate=settings.gate, now=self._now)
+        return S3Store(name, where, state=folder, gate=settings.gate, now=self._now, register=self._register)
 
 
 def write_secret(path: Path, content: bytes) -> None:
