@@ -19,7 +19,7 @@ from bench.sizes import Scale
 from retention import envelope
 from retention.certificate import statement
 from retention.leaves import leaves
-from retention.log_files import LogFiles
+from retention.log_files import LogFolder
 from retention.note import NoteKey
 from retention.outcomes import Outcome
 from retention.signing import P256, generate, key_ring
@@ -130,7 +130,7 @@ def one_proof(folder: Path, entries: int) -> list[float]:
     assert opened is not None
     ledger.close()
     proof = proof_of(log.files, opened, entries - 1).encode()
-    given = LogEvidence(keys=(LOG_KEY,), files=LogFiles(folder / "log"), proof=proof)
+    given = LogEvidence(keys=(LOG_KEY,), files=LogFolder(folder / "log"), proof=proof)
     keys = key_ring(*(signer.public for signer in SIGNERS))
     spent = []
     for _ in range(10):

@@ -44,7 +44,7 @@ from retention.certificate import (
 from retention.document import JSON, MAX_BYTES
 from retention.errors import RetentionError, UsageError, VerificationFailed
 from retention.facts import Facts, State
-from retention.log_files import LogFiles
+from retention.log_files import LogFolder
 from retention.note import ED25519, load_keys
 from retention.note import MAX_BYTES as MAX_NOTE
 from retention.opening import Opening, is_opening
@@ -326,7 +326,7 @@ def _verify_files(options: argparse.Namespace) -> Report:
     log = LogEvidence(
         keys=tuple(key for key in keys if key.kind == ED25519),
         witnesses=tuple(key for key in keys if key.kind != ED25519),
-        files=None if options.log is None else LogFiles(options.log),
+        files=None if options.log is None else LogFolder(options.log),
         proof=None if options.proof is None else _head(options.proof, MAX_NOTE),
         older=tuple(_head(path, MAX_NOTE) for path in options.checkpoint or ()),
     )

@@ -26,6 +26,7 @@ from retention.errors import (
     ScheduleInvalid,
     SettingsError,
     StoreUnavailable,
+    VerificationFailed,
 )
 from retention.schedule import StoreDeclaration
 from retention.signing import load_public_keys
@@ -33,6 +34,7 @@ from storage.contract import Probing
 from storage.ledger.cases import CaseState
 from storage.paper.document_key import load_certificate
 from storage.planning import criteria_for, store_of
+from storage.statements import verify_statements
 
 GATE_SECONDS = 5.0
 GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -168,6 +170,8 @@ def _ledger(site: Site) -> Iterator[Check]:
     connection.require_current()
     yield _ok("ledger", f"schema {connection.head()} is current")
     yield _ok("ledger", f"chain of {words.plural(connection.verify_chain(), 'event')} is unbroken")
+    signed = words.plural(verify_statements(site.ledger), "decision")
+    yield _ok("ledger", f"{signed} of people, each signed with a key the person had then")
     with connection.write(site.now()):  # a transaction that writes nothing: shows that it could
         pass
     yield _ok("ledger", "may be written to")
@@ -222,6 +226,18 @@ def _work(site: Site) -> Iterator[Check]:
     for case in site.ledger.cases.list(state=CaseState.STARTED):
         site.spool.verify(case)
     yield _ok("cases", "the frozen manifests of open cases are whole")
+    yield from _begun(site)
+
+
+def _begun(site: Site) -> Iterator[Check]:
+    """Cases that began, and of which the log says no end."""
+    for begun in site.ledger.log.begun():
+        case = site.ledger.cases.get(begun.subject)
+        told = f"{case.id} ({case.record_type}) began on {begun.at:%Y-%m-%d}, and the log has no end of it"
+        if case.state in (CaseState.STARTED, CaseState.RETURNED):
+            yield _warn("cases", told, "unless a run is working on it: retention run --execute")
+        else:
+            yield _fail("cases", told, "compare the ledger with its backup", VerificationFailed.exit_code)
 
 
 def _stores(site: Site) -> Iterator[Check]:

@@ -101,6 +101,13 @@ COMMANDS = (
         "The signature covers this manifest under this schedule. A hold placed later that touches the case makes it void.",
     ),
     Command("case return", "console.cli.case:return_", "Send a case back: nothing is destroyed under it."),
+    Command(
+        "sign",
+        "console.cli.sign:sign",
+        "Sign a statement that a page shows, where no passkey is at hand.\n\n"
+        "Says on standard error what the statement says, and writes the signature to standard output, to be pasted into the page. "
+        "Nothing is decided before that.",
+    ),
     Command("certificate list", "console.cli.certificate:list_", "List certificates, newest first."),
     Command("certificate show", "console.cli.certificate:show", "Show what a certificate says."),
     Command(
@@ -230,7 +237,7 @@ COMMANDS = (
     Command(
         "db check",
         "console.cli.upkeep:check",
-        "Check the ledger: schema, chain of events, interrupted batches.",
+        "Check the ledger: schema, chain of events, signatures of people, interrupted batches.",
     ),
     Command(
         "coverage",

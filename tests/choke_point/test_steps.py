@@ -13,11 +13,13 @@ from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.schedule import ApprovalKind, Limits, Period
 from storage.ledger.cases import CaseState
+from storage.log import Published
 from tests.choke_point.workbench import Workbench
 from tests.contract.conftest import Build
 from tests.contract.harness import HarnessFactory
 from tests.contract.harness_sealed import SealedHarness
 from tests.contract.shelf import due, existing, many, shelf
+from tests.storage.published import begun, ended
 
 MATTER = Matter(number="2025-17", kind=MatterKind.SUBPOENA, issuing_authority="District Court")
 
@@ -152,6 +154,30 @@ def test_step_3_the_kill_switch_stops_everything(
     assert existing(harness, seeds) == due(seeds)
     bench.ledger.cases.halt(False, reason="over", actor="test", at=bench.clock())
     assert bench.destroyer.dispose(case.id).counts == {Outcome.DESTROYED: 3}
+    bench.close()
+
+
+def test_step_3_the_log_says_that_a_case_begins_and_step_10_that_it_ended(
+    build: Build, factory: HarnessFactory, tmp_path: Path
+) -> None:
+    seeds = many(factory.supports, 3)
+    harness = build(seeds)
+    bench = Workbench.around(tmp_path / "site", harness)
+    case = bench.opened()
+    log = tmp_path / "site" / "log"
+    there: list[set[int]] = []
+    really = bench.certifier._log.publish
+
+    def publish(*, thorough: bool = False) -> Published:
+        published = really(thorough=thorough)
+        there.append(existing(harness, seeds) if begun(log) and not ended(log) else set())
+        return published
+
+    bench.certifier._log.publish = publish  # type: ignore[method-assign]
+    bench.destroyer.dispose(case.id)
+    assert there[0] == due(seeds), "it stands in the published log, and nothing has gone"
+    assert begun(log) == {case.id: case.record_type}
+    assert ended(log) == {case.id}
     bench.close()
 
 

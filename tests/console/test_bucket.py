@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from datetime import datetime, timedelta
 
 import pytest
 
-from tests.console.library import Library
+from flows.scanning import shown
+from flows.scans import places_to_scan, scan
+from flows.settings import load_settings
+from flows.wiring import Site
+from tests.console.library import NOW, Library
 from tests.storage.s3.buckets import ACCESS, SECRET, Bucket
+from tests.storage.scanning import corpus
 
 LOCATION = """
 [store.vendor]
@@ -38,6 +44,38 @@ template = "{any}.{ext}"
 trigger-kind = "modified"
 time-zone = "library"
 subject = "unknown"
+"""
+
+
+CARDS = [corpus.barcode(random.Random(n)) for n in range(9)]
+ROWS = """
+[record-type.letters]
+title = "Rows sent to the agency"
+description = "People in the exports of the collection agency."
+authority = { citation = "Policy 5-9, VI" }
+owner = "Circulation"
+personal-data = ["cardnumber", "surname"]
+trigger = "exported"
+cutoff = "day"
+minimum = "P0D"
+maximum = "P60D"
+disposition = "purge"
+approval = "standing"
+limits = { records = 10, percent = 90 }
+effective-from = 2020-01-01
+
+[[record-type.letters.location]]
+name = "rows"
+store = "vendor"
+path = "letters"
+template = "list-{Y}-{m}-{d}.csv"
+trigger-kind = "name"
+time-zone = "library"
+subject = "cardnumber"
+consent = "withdrawn = false"
+
+[record-type.letters.location.rows]
+key = ["cardnumber"]
 """
 
 
@@ -117,6 +155,71 @@ def test_a_hold_placed_keeps_a_bucket_s_objects_and_locks_them(
     assert len(bucket.everything()) == 3
 
 
+def test_rows_of_a_person_who_withdrew_go_out_of_the_bucket_with_a_certificate_that_says_so(
+    shared: tuple[Library, Bucket],
+) -> None:
+    library, bucket = shared
+    with library.policies.open("a", encoding="utf-8") as file:
+        file.write(ROWS)
+    letter = f"cardnumber,surname\r\n{CARDS[0]},Zqcanary\r\n{CARDS[1]},Berg\r\n"
+    key = "library/letters/list-2035-06-01.csv"
+    bucket.put(key, letter.replace("Berg", "Old").encode())
+    bucket.wipe(key)
+    bucket.put(key, letter.encode())
+    bucket.put(key, letter.encode())
+    (library.root / "who.txt").write_text(f"{CARDS[0]}\n")
+    library.done("export", "withdraw", "--subject-file", library.root / "who.txt", "--as", "ada")
+    library.now = NOW + timedelta(days=1)
+    told = library.done("explain", "letters", f"list-2035-06-01.csv#{CARDS[0]}")
+    assert "due" in told.out
+    ran = library.done("run", "--record-type", "letters", "--execute", "--json")
+    (result,) = ran.json["results"]
+    assert result["disposal"]["counts"]["destroyed"] == 1
+    assert bucket.contents(key) == [f"cardnumber,surname\r\n{CARDS[1]},Berg\r\n".encode()]
+    (envelope,) = (library.state / "evidence").glob("*.dsse.json")
+    library.done("certificate", "verify", envelope, "--key", library.state / "evidence" / "retention.pub")
+    statement = base64.b64decode(json.loads(envelope.read_bytes())["payload"])
+    assert b"rows left out by writing a new version of their object" in statement
+    kept = b"".join(path.read_bytes() for path in library.state.rglob("*") if path.is_file())
+    for secret in (CARDS[0], "Zqcanary"):
+        assert secret.encode() not in kept + statement
+        assert secret not in ran.out + ran.err
+
+
+def below(name: str) -> str:
+    """Of ``s3://bucket/key`` the key: a bucket's own name may be hidden in part, too."""
+    assert name.startswith("s3://")
+    return name.split("/", 3)[3]
+
+
+def test_a_bucket_is_scanned_by_its_store_s_name_by_its_address_and_by_default(
+    shared: tuple[Library, Bucket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, bucket = shared
+    cards = CARDS
+    bucket.put(f"library/drop/{cards[0]}.txt", "\n".join(cards).encode())
+    bucket.put("library/outbox/cards.csv", "\n".join(cards).encode())
+    bucket.put("elsewhere/cards.txt", "\n".join(cards).encode())
+    said = library("scan", "vendor", "--all", "--json")
+    told = {below(one["file"]): one["answers"] for one in said.json["results"]}
+    assert said.code == 3
+    assert told == {"library/drop/….txt": "nobody", "library/outbox/cards.csv": "scheduled"}
+    named = library("scan", f"s3://{bucket.name}/elsewhere/", "--json").json["results"]
+    assert [below(one["file"]) for one in named] == ["elsewhere/cards.txt"]
+    site = Site(load_settings(), lambda: NOW)
+    weekly = shown(scan(site, places_to_scan(site)))
+    monkeypatch.setenv(
+        "RETENTION_SCAN_PATHS", f"{library.root / 'exports'}:s3://{bucket.name}/elsewhere:vendor"
+    )
+    several = places_to_scan(Site(load_settings(), lambda: NOW))
+    site.close()
+    assert len(weekly.alarms) == 1
+    assert (len(several.folders), [one.prefix for one in several.buckets]) == (1, ["elsewhere", "library/"])
+    for text in (said.out, said.err, repr(weekly)):
+        assert not [card for card in cards if card in text]
+    assert library("scan", "s3://").code == 2
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
@@ -144,7 +247,6 @@ def test_a_wrong_setting_of_a_bucket_is_named(
 def test_with_the_ledger_on_a_server_a_bucket_needs_a_gate_for_all_machines(
     shared: tuple[Library, Bucket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.settings import load_settings
     from flows.wiring import StoreMap
     from retention.errors import SettingsError
     from retention.loader import load

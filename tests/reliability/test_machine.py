@@ -63,7 +63,7 @@ STEPS = (
     "store: read back",  # 8
     "ledger.batches.conclude",  # 9
     "ledger.certificates.issue",  # 10
-    "ledger.log.append",
+    "ledger.cases.close",
     "spool.drop_manifests",
     "store: barrier",  # after a crash
     "store: fate",

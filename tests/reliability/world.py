@@ -42,6 +42,7 @@ from tests.simulator.power import Power, PowerCut
 from tests.simulator.store import SimulatorStore, parse
 from tests.simulator.target import Address, Item, Target
 from tests.storage.desk import log_at
+from tests.storage.published import begun, ended
 
 TEXT = """
 version = "1"
@@ -133,6 +134,7 @@ class Watched(Target):
         if gone:
             self.destroyed.add((address, item.version))
             self._world.judge(item.record)
+            self._world.require_begun(item.record.record_type)
         return gone
 
     def put(self, record: Record) -> None:
@@ -178,6 +180,7 @@ class Worker:
     ledger: Ledger
     stores: Stores
     spool: Spool
+    certifier: Certifier
     destroyer: Destroyer
     enforcing: Enforcing
 
@@ -206,6 +209,8 @@ class World:
             for location in record_type.locations:
                 self.targets[location.store].known.add((record_type.id, location.name))
         self._signer: SigningKey = generate("test")
+        self._seen = b""
+        self._under_way: set[str] = set()
         shutil.copy(self.blank, self.folder / "ledger.db")
         self.ledger = Ledger(f"sqlite:///{self.folder / 'ledger.db'}", bytes(32))
         # Statements are compiled once for all worlds: a world has its own engine and would compile every one anew.
@@ -244,6 +249,7 @@ class World:
             ledger=ledger,
             stores=stores,
             spool=spool,
+            certifier=certifier,
             destroyer=Destroyer(
                 ledger=ledger,
                 stores=stores,
@@ -353,6 +359,16 @@ class World:
                 f"{record.record_type} {record.key.reveal()} was destroyed: {decision.reasons}"
             )
 
+    def require_begun(self, record_type: str) -> None:
+        """Called at the moment of a destruction: the published log says that a case of that type began, and not that it ended."""
+        log = self.folder / "log"
+        seen = (log / "checkpoint").read_bytes() if (log / "checkpoint").is_file() else b""
+        if seen != self._seen:
+            self._seen, over = seen, ended(log)
+            self._under_way = {type for case, type in begun(log).items() if case not in over}
+        if record_type not in self._under_way:
+            self.violations.append(f"{record_type} went, and the log does not say that a case began")
+
     def outcomes(self, case_id: str) -> dict[Cell, Outcome]:
         """What the ledger says of each line of a case. Two outcomes for one line are a violation."""
         case = self.ledger.cases.get(case_id)
@@ -423,6 +439,7 @@ class World:
             self.now += LEASE_IS_OVER
             worker.destroyer.dispose(case.id)
         assert self.ledger.cases.list(state=CaseState.STARTED) == []
+        worker.certifier.catch_up(at=self.clock(), actor="test")
         self.check()
         certified_cases = {certificate.case_id for certificate in self.ledger.certificates.list()}
         claimed = {
@@ -435,6 +452,8 @@ class World:
         uncertified = self.all_destroyed() - claimed - returned
         assert not uncertified, f"{len(uncertified)} destroyed, and no certificate says so"
         assert self.ledger.connection.verify_chain() > 0
+        assert set(begun(self.folder / "log")) == ended(self.folder / "log")
+        assert self.ledger.log.begun() == []
 
     def close(self) -> None:
         self.ledger.close()

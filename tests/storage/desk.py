@@ -19,7 +19,7 @@ from retention.note import NoteKey
 from retention.permissions import Role
 from retention.records import Personal
 from retention.schedule import ApprovalKind
-from retention.signing import generate
+from retention.signing import P256, generate
 from storage.ledger import tables
 from storage.ledger.batches import Range
 from storage.ledger.cases import Case, CaseState, Lease, Part, new_case_id
@@ -27,8 +27,10 @@ from storage.ledger.certificates import Certificate
 from storage.ledger.connection import stamp
 from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
+from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person, SignedDecision
 from storage.log import Log
+from storage.log_places import FolderPlace
 from storage.signatures import Signatory
 
 NOW = datetime(2025, 6, 2, 15, 0, tzinfo=UTC)
@@ -50,7 +52,13 @@ LOG_KEY = NoteKey(name="library.example/log", public=LOG_SIGNER.public)
 
 def log_at(folder: Path, ledger: Ledger) -> Log:
     """A transparency log of the ledger's entries, published in a folder."""
-    return Log(folder=folder, ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
+    return Log(place=FolderPlace(folder), ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
+
+
+def folder_of(log: Log) -> Path:
+    """Where `log_at` published it."""
+    assert isinstance(log.files, FolderPlace)
+    return log.files.folder
 
 
 class Clock:
@@ -258,14 +266,13 @@ def filled(ledger: Ledger) -> Case:
     ledger.exports.withdraw([SUBJECT], withdrawn=True, actor="test", at=NOW)
     ledger.certificates.issue(certificate(case), actor="test", closing={"counts": {}})
     ledger.cases.halt(True, reason="drill", actor="test", at=NOW)
+    passkey = Passkey(
+        credential="Y3JlZA", person="director", public=generate("x", P256).public, label="phone", added_at=NOW
+    )
+    ledger.people.add_passkey(passkey, actor="director")
     with ledger.connection.write(NOW) as entry:
         for table, row in rows_of_decisions(case).items():
             entry.connection.execute(insert(table).values(at=stamp(NOW), **row))
-        entry.connection.execute(
-            insert(tables.passkey).values(
-                credential="Y3JlZA", person="director", public_key="retention-p256 AA==", label="phone", added_at=stamp(NOW)
-            )
-        )  # fmt: skip
     closed = ledger.cases.get(case.id)
     assert closed.state is CaseState.CLOSED
     return closed
