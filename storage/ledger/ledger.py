@@ -19,6 +19,7 @@ from storage.ledger.exports import Exports
 from storage.ledger.holds import Holds
 from storage.ledger.log_entries import LogEntries
 from storage.ledger.people import People
+from storage.ledger.questions import Questions
 from storage.ledger.sealing import Sealer
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -38,7 +39,7 @@ class Event:
 
 
 class Ledger:
-    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``, ``exports``, ``log``: each writes its own tables and the shared chain of events."""
+    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``, ``exports``, ``log``, ``questions``: each writes its own tables and the shared chain of events."""
 
     def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
@@ -48,6 +49,7 @@ class Ledger:
         self.holds = Holds(self.connection, sealer)
         self.exports = Exports(self.connection, sealer)
         self.people = People(self.connection)
+        self.questions = Questions(self.connection, sealer)
         self.certificates = Certificates(self.connection)
         self.log = LogEntries(self.connection)
 
