@@ -14,8 +14,8 @@ from pathlib import Path
 
 import boto3
 
-from flows.clock import clock
 from flows.buckets import address, log_place
+from flows.clock import clock
 from flows.settings import Settings, StoreSettings
 from retention.decide import Criteria
 from retention.errors import (

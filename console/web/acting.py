@@ -26,7 +26,7 @@ from retention.origin import Origin
 from retention.signed import Signed
 from storage.ledger.drafts import Draft, DraftKind
 from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
-from storage.signatures import Signing, public_key
+from storage.signatures import Signing
 
 Values = Mapping[str, Any]
 
@@ -72,7 +72,7 @@ class ToSign:
 def rehearse(visit: Visit, operation: Operation, values: Values) -> Response:
     """Ask everything that could refuse it, and go on to the page that asks for the signature. Raises what the act raises."""
     desk, person, at = visit.desk, visit.who, visit.desk.now()
-    by = Rehearsal(person=person, public=public_key(person), at=at)
+    by = Rehearsal(person=person, public=person.public, at=at)
     try:
         operation.run(desk, by, values)
     except SignatureNeeded as needed:
@@ -99,7 +99,7 @@ def own_signature(visit: Visit, text: str) -> Signed:
         signature = b""
     if not signature:
         raise Refused("this is not a signature", "paste the whole line that retention sign printed")
-    return Signed.own(public_key(visit.who), signature)
+    return Signed.own(visit.who.public, signature)
 
 
 def carry_out(visit: Visit, act: ToSign, by: Signing) -> str:
@@ -118,6 +118,6 @@ def carry_out(visit: Visit, act: ToSign, by: Signing) -> str:
 def presigned(visit: Visit, act: ToSign, signed: Signed) -> Presigned:
     """The person with the signature of their own key."""
     return Presigned(
-        person=visit.who, public=public_key(visit.who), at=datetime.fromisoformat(act.draft.body["at"]),
+        person=visit.who, public=visit.who.public, at=datetime.fromisoformat(act.draft.body["at"]),
         statement=act.statement, signed=signed, origin=Origin(visit.desk.origin),
     )  # fmt: skip

@@ -159,6 +159,16 @@ class Holds:
             ids = connection.execute(query).scalars().all()
         return [self.get(id) for id in ids]
 
+    def placing(self) -> builtins.list[str]:
+        """Ids of the holds that are not effective everywhere yet, oldest first. Reads nothing of what they are about."""
+        query = (
+            select(tables.hold.c.id)
+            .where(tables.hold.c.state == HoldState.PLACING.value)
+            .order_by(tables.hold.c.placed_at, tables.hold.c.id)
+        )
+        with self._db.read() as connection:
+            return [*connection.execute(query).scalars()]
+
     def mark(self, file: HoldFile) -> str:
         """A keyed digest (hex) of what a hold is about, for statements: it binds scope, matter and flags, and tells nobody any of it."""
         return self._sealer.mark("hold", json.dumps([file.id, _body(file)], sort_keys=True))

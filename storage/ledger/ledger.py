@@ -23,6 +23,7 @@ from storage.ledger.lists import Lists
 from storage.ledger.log_entries import LogEntries
 from storage.ledger.looks import Looks
 from storage.ledger.people import People
+from storage.ledger.questions import Questions
 from storage.ledger.sealing import Sealer
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -42,8 +43,7 @@ class Event:
 
 
 class Ledger:
-    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``, ``exports``, ``log``, ``accounts``, ``drafts``: each writes its own
-    tables and the shared chain of events."""
+    """Each part writes its own tables, and the shared chain of events."""
 
     def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
@@ -53,6 +53,7 @@ class Ledger:
         self.holds = Holds(self.connection, sealer)
         self.exports = Exports(self.connection, sealer)
         self.people = People(self.connection)
+        self.questions = Questions(self.connection, sealer)
         self.certificates = Certificates(self.connection)
         self.log = LogEntries(self.connection)
         self.accounts = Accounts(self.connection, sealer)

@@ -20,7 +20,7 @@ from retention import envelope as envelopes
 from retention.errors import RetentionError, UsageError
 from retention.key_history import MAX_BYTES as MAX_HISTORY
 from retention.key_history import read_history, retired, trusted
-from retention.log_files import CHECKPOINT, LogFiles
+from retention.log_files import CHECKPOINT, LogFolder
 from retention.note import load_keys
 from retention.permissions import Act
 from retention.signing import MAX_KEY_FILE, key_ring, load_public_keys
@@ -172,7 +172,7 @@ def _verified(desk: Desk, certificate: Certificate, published: Published) -> Rep
             ring, old = trusted(eras, ring), retired(eras)
         log = None
         if (desk.log / CHECKPOINT).is_file():
-            log = LogEvidence(keys=notes, files=LogFiles(desk.log))
+            log = LogEvidence(keys=notes, files=LogFolder(desk.log))
         return verify(
             certificate.envelope,
             keys=ring,
