@@ -71,6 +71,10 @@ def authorise(ledger: Ledger, by: Signing, act: Act) -> Person:
     By what the ledger says, not by what the caller does. Raises `Refused`, `UsageError` for somebody unknown.
     """
     person = ledger.people.get(by.person.name)
+    if person.disabled:
+        raise Refused(
+            f"{person.name} is disabled", "somebody who manages people enables them: retention person enable"
+        )
     if not may(person.role, act):
         raise Refused(
             f"{person.name} is {person.role.value}, not {' or '.join(role.value for role in roles_for(act))}",
@@ -88,6 +92,16 @@ def keys_of(person: Person) -> tuple[PublicKey, ...]:
     return (public_key(person),)
 
 
+def key_of(ledger: Ledger, person: Person, signed: Signed, at: datetime) -> PublicKey:
+    """The person's key that a signature is by. Raises `VerificationFailed`."""
+    for key in keys_of(person):
+        if key.keyid == signed.keyid:
+            return key
+    raise VerificationFailed(
+        f"a signature is by no key that {person.name} had then", "compare the ledger with its backup"
+    )
+
+
 def public_key(person: Person) -> PublicKey:
     return PublicKey(decode(person.public_key, f"the key of {person.name}"), person.name)
 
@@ -100,7 +114,10 @@ def approval_of(person: Person, decision: SignedDecision) -> Approval:
 
 
 def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision, ApprovalStatement]]:
-    """Approvals of a case by those who may approve, each with its signature checked. Raises `VerificationFailed` on a forged one."""
+    """Approvals of a case that were not taken back, by those whose role then let them approve, each with its signature checked.
+
+    Raises `VerificationFailed` on a forged one.
+    """
     found: list[tuple[SignedDecision, ApprovalStatement]] = []
     for decision in ledger.people.decisions(case.id):
         person = ledger.people.get(decision.person)
@@ -111,6 +128,10 @@ def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision,
             raise VerificationFailed(
                 f"a decision on case {case.id} is not what was signed", "compare the ledger with its backup"
             )
-        if statement.decision is Decision.APPROVE and may(person.role, Act.SECOND):
+        if statement.decision is Decision.WITHDRAW:
+            found = [one for one in found if one[0].person != decision.person]
+        elif statement.decision is Decision.APPROVE and may(
+            ledger.people.role_at(decision.person, decision.at), Act.SECOND
+        ):
             found.append((decision, statement))
     return found
