@@ -39,7 +39,7 @@ def require() -> str:
 def purge(server: MariadbServer, database: str, due: str, *options: str) -> float:
     """Delete the circulations that are due, their notices first, and give the seconds it took."""
     began = time.monotonic()
-    _archive(server, database, "notice", f"circulation IN (SELECT id FROM circulation WHERE {due})", options)  # noqa: S608  # our own words
+    _archive(server, database, "notice", f"circulation IN (SELECT id FROM circulation WHERE {due})", options)
     _archive(server, database, "circulation", due, options)
     return time.monotonic() - began
 

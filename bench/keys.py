@@ -106,7 +106,7 @@ def filled(store: KeyStore, size: int) -> str:
     store.finish_sealing(made.id, sealed_size=20, digest="ab" * 32, at=AT)
     made.key.wipe()
     series = (
-        f"WITH RECURSIVE n(i) AS (SELECT 2 WHERE {size} > 1 UNION ALL SELECT i + 1 FROM n WHERE i < {size})"  # noqa: S608
+        f"WITH RECURSIVE n(i) AS (SELECT 2 WHERE {size} > 1 UNION ALL SELECT i + 1 FROM n WHERE i < {size})"
     )
     names = ", ".join(f'"{column.name}"' for column in tables.sealed_object.columns)
     values = (
@@ -117,10 +117,10 @@ def filled(store: KeyStore, size: int) -> str:
     values = values.replace('"facts"', f"randomblob({_FACTS_BYTES})")
     with store.db.writing() as connection:
         connection.exec_driver_sql(
-            f"INSERT INTO sealed_object ({names}) {series} SELECT {values} FROM n, (SELECT * FROM sealed_object LIMIT 1)"  # noqa: S608
+            f"INSERT INTO sealed_object ({names}) {series} SELECT {values} FROM n, (SELECT * FROM sealed_object LIMIT 1)"
         )
         connection.exec_driver_sql(
-            f"INSERT INTO wrap (child, wrapper, purpose, epoch, body) {series} "  # noqa: S608
+            f"INSERT INTO wrap (child, wrapper, purpose, epoch, body) {series} "
             f"SELECT printf('%032x', i), wrapper, purpose, epoch, randomblob({wrapping.WRAP_BYTES}) "
             "FROM n, (SELECT * FROM wrap WHERE purpose = 'data' LIMIT 1)"
         )
@@ -138,7 +138,7 @@ def deleted(folder: Path, size: int) -> float:
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("CREATE TABLE loan (id TEXT PRIMARY KEY, period TEXT, body BLOB)")
         connection.execute(
-            f"INSERT INTO loan WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {size}) "  # noqa: S608
+            f"INSERT INTO loan WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {size}) "
             f"SELECT printf('%016x', i), '2025-01', randomblob({_FACTS_BYTES}) FROM n"
         )
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -72,8 +72,8 @@ def by_hand(url: str, predicate: loans.Predicate, path: Path) -> tuple[float, di
         SELECT CASE WHEN {predicate.held} THEN 'held' WHEN xact_finish IS NULL THEN 'open'
                     WHEN xact_finish >= '{predicate.finished_before}' THEN 'not-yet' ELSE 'due' END AS reason,
                count(*), min(xact_finish), max(xact_finish)
-        FROM circulation GROUP BY 1"""  # noqa: S608  # our own words
-    copying = f"COPY (SELECT id FROM circulation WHERE {predicate.due} ORDER BY id) TO STDOUT"  # noqa: S608  # our own words
+        FROM circulation GROUP BY 1"""
+    copying = f"COPY (SELECT id FROM circulation WHERE {predicate.due} ORDER BY id) TO STDOUT"
     began = time.monotonic()
     with psycopg.connect(servers.plain(url)) as connection, path.open("wb") as file:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

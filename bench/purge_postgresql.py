@@ -92,9 +92,9 @@ class _Bench:
         with psycopg.connect(servers.plain(url)) as connection:
             began = time.monotonic()
             connection.execute(
-                f"DELETE FROM notice USING circulation WHERE circulation = circulation.id AND {due}".encode()  # noqa: S608  # our own words
+                f"DELETE FROM notice USING circulation WHERE circulation = circulation.id AND {due}".encode()
             )
-            deleted = connection.execute(f"DELETE FROM circulation WHERE {due}".encode()).rowcount  # noqa: S608  # our own words
+            deleted = connection.execute(f"DELETE FROM circulation WHERE {due}".encode()).rowcount
             connection.commit()
             return deleted, time.monotonic() - began
 

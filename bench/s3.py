@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import boto3
@@ -95,8 +96,8 @@ def measure(scale: Scale) -> Findings:
         with filled(count) as url:
             client, wire = client_of(url), Wire(address(url))
             assert wire.client is not None  # made before the clock runs, as boto3's own
-            theirs = processor_time(lambda client=client: listed(client))  # type: ignore[misc]
-            mine = processor_time(lambda wire=wire: sum(map(len, walk(wire, ""))))  # type: ignore[misc]
+            theirs = processor_time(partial(listed, client))
+            mine = processor_time(partial(walked, wire))
             wire.close()
         whole.add(done.rate, count / both)
         alone.add(done.destroyed / done.destroying, count / deleting)
@@ -137,6 +138,10 @@ def client_of(url: str) -> Any:
 def listed(client: Any) -> list[tuple[str, str]]:
     pages = client.get_paginator("list_object_versions").paginate(Bucket=BUCKET)
     return [(one["Key"], one["VersionId"]) for page in pages for one in page.get("Versions", ())]
+
+
+def walked(wire: Wire) -> int:
+    return sum(map(len, walk(wire, "")))
 
 
 def pooled(client: Any, versions: list[tuple[str, str]]) -> None:

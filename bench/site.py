@@ -124,7 +124,7 @@ def place_holds(site: Site, scopes: Iterable[Scope]) -> int:
     placed = 0
     for placed, scope in enumerate(scopes, start=1):
         matter = Matter(number=f"M-{placed}", kind=MatterKind.SUBPOENA, issuing_authority="District Court")
-        site.holding.place(scope, matter, Signatory(person=person, key=key))
+        site.enforcing.place(scope, matter, Signatory(person=person, key=key))
     return placed
 
 

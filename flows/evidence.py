@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.wiring import Site
+from retention.case_lives import Begun
 from retention.checkpoint import Opened, open_checkpoint
 from retention.envelope import read as read_envelope
-from retention.errors import Unavailable, VerificationFailed
+from retention.errors import Unavailable, UsageError, VerificationFailed
 from retention.logged import Events, entry_of
 from retention.opening import Opening
 from retention.signing import key_ring
 from retention.tiles import Hashes, Tile, entry_hash
 from retention.verify_folder import Whole, verify_folder
 from retention.verify_log import find, proof_of
+from storage.ledger.cases import CaseState
 from storage.ledger.certificates import Certificate
 from storage.ledger.log_entries import EntryKind
 from storage.opening import open_record
@@ -66,7 +68,23 @@ def verify_log(site: Site, older: list[bytes]) -> LogChecked:
             "the ledger has entries that are not in the log's files",
             "the next run appends them; or: retention log verify --repair",
         )
+    for begun in whole.begun:
+        _require_under_way(site, begun)
     return LogChecked(whole=whole, events=site.ledger.connection.verify_chain(), anchored=anchored)
+
+
+def _require_under_way(site: Site, begun: Begun) -> None:
+    """A case that began and has not ended in the log has not ended in the ledger either. One that was sent back has: the next
+    run says so in the log."""
+    try:
+        state = site.ledger.cases.get(begun.case).state
+    except UsageError:
+        state = None
+    if state not in (CaseState.STARTED, CaseState.RETURNED):
+        raise VerificationFailed(
+            f"case {begun.case} began (entry {begun.position}) and the ledger has no end of it that stands in the log",
+            "compare the ledger with its backup",
+        )
 
 
 def place_of(site: Site, certificate: Certificate) -> tuple[Opened, int]:

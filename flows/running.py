@@ -144,8 +144,8 @@ def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
     Returns the holds released, the stores that could not be pushed into, and the cases settled.
     """
     site.ledger.require_ready(site.now())
-    site.certifier.catch_up()
-    return site.holding.end_grace(actor=ACTOR), site.holding.preserve(), settle(site)
+    site.certifier.catch_up(at=site.now(), actor=ACTOR)
+    return site.holding.end_grace(actor=ACTOR), site.enforcing.preserve(), settle(site)
 
 
 def begin(

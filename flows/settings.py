@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     scan: str = "30 4 * * 0"
     """Cron of the scan for personal data that nobody answers for."""
     scan_paths: str = ""
-    """Folders to scan, joined by ``:``; by default the roots of all file stores."""
+    """What to scan, joined by ``:``: folders, names of bucket stores, ``s3://bucket/prefix``; by default all file stores and buckets."""
     barcodes: str = "2:14"
     """The library's own patron barcodes: ``prefix:length``, joined by commas; ``:none`` behind it without a check digit."""
     region: str = Field(default="US", pattern="^[A-Z]{2}$")

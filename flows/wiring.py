@@ -31,6 +31,7 @@ from storage.certifying import Certifier
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
 from storage.dispositions import Dispositions
+from storage.enforcing import Enforcing
 from storage.files import vault
 from storage.files.facts import NoRegister, Register
 from storage.files.store import FileStore
@@ -210,8 +211,12 @@ class Site:
         return Rulings(ledger=self.ledger, schedule=self.schedule, now=self.now)
 
     @cached_property
+    def enforcing(self) -> Enforcing:
+        return Enforcing(ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.now)
+
+    @property
     def holding(self) -> Holding:
-        return Holding(ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.now)
+        return self.enforcing.holding
 
     def today(self) -> date:
         """The current day in the library's time zone."""
@@ -420,25 +425,31 @@ class StoreMap(Mapping[str, Store]):
             register=self._register,
         )
 
-    def _bucket(self, name: str, key: str, settings: StoreSettings) -> Store:
-        variable = f"RETENTION_STORES__{key.upper()}__"
+    def address(self, name: str) -> Address:
+        """Where the bucket of a store of kind s3 is. Raises `SettingsError`."""
+        key = self._key(name) or name
+        settings = self._settings.stores.get(key, StoreSettings())
+        variable = f"RETENTION_STORES__{key.upper().replace('-', '_')}__"
         if not settings.bucket:
             raise SettingsError(f"store {name} needs the name of its bucket", f"set {variable}BUCKET")
         if (settings.access_key is None) != (settings.secret_key is None):
             raise SettingsError(
                 f"store {name} has half of its credentials", f"set {variable}ACCESS_KEY and {variable}SECRET_KEY, or neither"
             )  # fmt: skip
-        if settings.gate is None and not self._settings.ledger.startswith("sqlite"):
-            # With the ledger on a server other machines may work on the bucket, and a gate of our own would not stop them.
-            raise SettingsError(
-                f"store {name} needs a gate that all machines share", f"set {variable}GATE to a folder on a disk they share"
-            )  # fmt: skip
         prefix = settings.prefix.strip("/")
-        address = Address(
+        return Address(
             bucket=settings.bucket, prefix=f"{prefix}/" if prefix else "", endpoint=settings.endpoint, region=settings.region,
             addressing=settings.addressing, access_key=_revealed(settings.access_key), secret_key=_revealed(settings.secret_key),
             session_token=_revealed(settings.session_token), ca_bundle=settings.ca_bundle,
         )  # fmt: skip
+
+    def _bucket(self, name: str, key: str, settings: StoreSettings) -> Store:
+        address = self.address(name)
+        if settings.gate is None and not self._settings.ledger.startswith("sqlite"):
+            # With the ledger on a server other machines may work on the bucket, and a gate of our own would not stop them.
+            raise SettingsError(
+                f"store {name} needs a gate that all machines share", f"set RETENTION_STORES__{key.upper()}__GATE to a folder on a disk they share"
+            )  # fmt: skip
         folder = self._settings.state_dir / "stores" / name
         return S3Store(name, address, state=folder, gate=settings.gate, now=self._now)
 

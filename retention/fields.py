@@ -323,13 +323,6 @@ def by_column(value: object) -> Mapping[str, Value]:
     return {column(name): scalar(item) for name, item in value.items()}
 
 
-def by_name(value: object) -> Mapping[str, str]:
-    """Texts by free name."""
-    if not isinstance(value, dict):
-        raise Wrong("P005", f"must be a table, not {_kind(value)}", 'write { name = "..." }')
-    return {text(name): text(item) for name, item in value.items()}
-
-
 def truths(value: object) -> Mapping[str, bool]:
     """True or false by name."""
     if not isinstance(value, dict):

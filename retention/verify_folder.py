@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from retention import envelope as envelopes
+from retention.case_lives import Begun, Lives
 from retention.certificate import PREDICATE_TYPE
 from retention.checkpoint import Opened, open_checkpoint
-from retention.document import parse
+from retention.document import JSON, parse
 from retention.errors import UsageError, VerificationFailed
 from retention.log_files import LogFiles
 from retention.logged import LARGE
@@ -28,10 +29,12 @@ _SHORT = PREDICATE_TYPE.rpartition("/certificate-of-destruction/")[0] + "/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
-    """A log that is in order. ``kinds``: its entries by kind. ``continues``: sizes of the older checkpoints given."""
+    """A log that is in order. ``kinds``: its entries by kind. ``begun``: cases that began and have not ended.
+    ``continues``: sizes of the older checkpoints given."""
 
     opened: Opened
     kinds: Counter[str] = field(default_factory=Counter)
+    begun: tuple[Begun, ...] = ()
     continues: tuple[int, ...] = ()
 
 
@@ -50,6 +53,7 @@ def verify_folder(
     opened = open_checkpoint(data, logs, witnesses)
     size = opened.root.size
     kinds: Counter[str] = Counter()
+    lives = Lives()
     tree = Tree()
     for bundle in bundles(size):
         entries = files.entries(bundle)
@@ -60,27 +64,32 @@ def verify_folder(
             )
         tree.append(hashes)
         for number, entry in enumerate(entries, bundle.index * WIDTH):
-            kinds[_kind(number, entry, ring)] += 1
+            kind, statement = _told(number, entry, ring)
+            kinds[kind] += 1
+            lives.see(number, statement)
             each(number, entry)
     if tree.root() != opened.root:
         raise VerificationFailed("the log's entries do not have the root that is signed")
     for tile in all_tiles(size):
         if tile.level:
             _follows(files, tile)
-    return Whole(opened=opened, kinds=kinds, continues=_continues(files, opened, logs, older))
+    return Whole(
+        opened=opened, kinds=kinds, begun=lives.open, continues=_continues(files, opened, logs, older)
+    )
 
 
-def _kind(position: int, entry: bytes, ring: Mapping[str, PublicKey]) -> str:
+def _told(position: int, entry: bytes, ring: Mapping[str, PublicKey]) -> tuple[str, Mapping[str, JSON]]:
+    """The kind of an entry and its statement; of one entered by its digest, what the entry says of that."""
     value = parse(entry, f"entry {position} of the log")
     if isinstance(value, dict) and value.get("type") == LARGE:
-        return "large-envelope"
+        return "large-envelope", value
     try:
         signed = envelopes.read(entry)
         signed.check(ring)
-        kind = signed.statement().get("predicateType")
+        statement = signed.statement()
     except VerificationFailed as error:
         raise VerificationFailed(f"entry {position} of the log: {error.message}") from None
-    return str(kind).removeprefix(_SHORT).partition("/")[0]
+    return str(statement.get("predicateType")).removeprefix(_SHORT).partition("/")[0], statement
 
 
 def _follows(files: LogFiles, tile: Tile) -> None:

@@ -27,15 +27,16 @@ from retention.envelope import read as read_envelope
 from retention.envelope import sign
 from retention.errors import Unavailable, VerificationFailed
 from retention.exports import third_parties
-from retention.logged import Events, NothingDestroyed
+from retention.logged import Ended, Events
 from retention.outcomes import OPEN, OUTCOMES, Outcome
 from retention.schedule import Period, RecordType, Schedule, TreeLocation
 from retention.signing import Signer
+from storage import case_entries
 from storage.contract import Claim, Stores
 from storage.keys.values import Erasure
 from storage.leaf_order import LeafOrder
 from storage.ledger.batches import ELSEWHERE
-from storage.ledger.cases import Case
+from storage.ledger.cases import Case, CaseState
 from storage.ledger.certificates import Certificate
 from storage.ledger.ledger import Ledger
 from storage.ledger.log_entries import EntryKind
@@ -84,6 +85,17 @@ class Certifier:
         self._signers = signers
         self._version = version
 
+    def begin(self, case: Case, *, cleared_by: Sequence[int], at: datetime, actor: str) -> None:
+        """End of step 3: the log says that the case begins, before any of it is destroyed. A case that goes on has it already.
+
+        Nothing may be destroyed when this raises: `Refused`, `Unavailable`, `VerificationFailed`, `LedgerUnavailable`.
+        """
+        opening = None
+        if self._ledger.log.find(case.id, EntryKind.CASE_STARTED) is None:
+            opening = case_entries.started(case, self._signers, at=at)
+        self._ledger.cases.begin_destroying(case, cleared_by=cleared_by, actor=actor, at=at, opening=opening)
+        self._log.publish()
+
     def certify(self, case: Case, schedule: Schedule, *, at: datetime, actor: str) -> Certificate:
         """Step 10: certify and close a case of which every item has an outcome and something was destroyed.
 
@@ -93,16 +105,20 @@ class Certifier:
 
     def close_without(self, case: Case, counts: Mapping[Outcome, int], *, at: datetime, actor: str) -> None:
         """Step 10 for a case that destroyed nothing: no certificate, but an entry in the log that says so."""
-        entry = NothingDestroyed(
-            case=case.id, record_type=case.record_type, schedule_digest=case.schedule_digest, manifest_digest=case.manifest_digest,
-            on=case.on, closed=at, items=case.items, already_absent=counts.get(Outcome.ALREADY_ABSENT, 0),
-            withheld=counts.get(Outcome.WITHHELD, 0), not_destroyed=counts.get(Outcome.NOT_DESTROYED, 0),
-            unknown=counts.get(Outcome.UNKNOWN, 0),
-        )  # fmt: skip
-        body = {"counts": {outcome.value: count for outcome, count in counts.items()}, "certificate": None}
-        self._ledger.log.append(
-            EntryKind.NOTHING_DESTROYED, case.id, sign(entry.statement(), self._signers), actor=actor, at=at, closing=body
-        )  # fmt: skip
+        self._end_without(case, counts, Ended.CLOSED, {"certificate": None}, at=at, actor=actor)
+
+    def fail(
+        self, case: Case, counts: Mapping[Outcome, int], reason: str, *, at: datetime, actor: str
+    ) -> None:
+        """End a case whose canary was still there, and say so in the log."""
+        self._end_without(case, counts, Ended.FAILED, {"reason": reason}, at=at, actor=actor)
+
+    def _end_without(
+        self, case: Case, counts: Mapping[Outcome, int], how: Ended, told: Mapping[str, Any], *, at: datetime, actor: str
+    ) -> None:  # fmt: skip
+        body = {"counts": {outcome.value: count for outcome, count in counts.items()}, **told}
+        record = case_entries.nothing_destroyed(case, counts, how, self._signers, at=at)
+        self._ledger.cases.close(case.id, CaseState(how.value), actor=actor, at=at, body=body, record=record)
         self._log.publish()
 
     def anchor(self, *, at: datetime, actor: str) -> bool:
@@ -118,8 +134,16 @@ class Certifier:
         self._log.publish()
         return True
 
-    def catch_up(self) -> None:
-        """Finish what a killed run left: entries that are not in the log's files, envelopes that were not published."""
+    def catch_up(self, *, at: datetime, actor: str) -> None:
+        """Finish what a killed run left: entries that are not in the log's files, envelopes that were not published. And let
+        the log say of a case that began that it was sent back: whoever returns one has no key to sign that with."""
+        for begun in self._ledger.log.begun():
+            case = self._ledger.cases.get(begun.subject)
+            if case.state is CaseState.RETURNED:
+                record = case_entries.nothing_destroyed(
+                    case, self._tally(case).counts, Ended.RETURNED, self._signers, at=case.closed_at or at
+                )
+                self._ledger.log.append(EntryKind.NOTHING_DESTROYED, case.id, record, actor=actor, at=at)
         self._log.publish()
         for certificate in self._ledger.certificates.list():
             if not self.path(certificate).exists():

@@ -4,7 +4,8 @@ The steps are numbered; the same numbers stand in `docs/choke-point.md` and in t
 
  1. open the case in the ledger (`storage.planning.open_case`)
  2. approvals: the right people, four eyes, cooling-off over, not voided by a new hold or a changed manifest
- 3. brakes: limits of the rule, jump, kill switch; the canary, one record that goes alone through steps 4 to 9
+ 3. brakes: limits of the rule, jump, kill switch; the log says that the case begins; the canary, one record that goes alone
+    through steps 4 to 9
  4. per batch, take the hold gate in the target itself, then read the holds and their epoch from the ledger
  5. stage the batch: still due under the frozen rule, in the manifest, not held, not blocked. It may only shrink
  6. write the intent to the ledger and commit
@@ -48,7 +49,6 @@ from storage.letters import (
     final_runs,
     outcome_letters,
     outcome_of,
-    plain,
     seen_letter,
     settled_letter,
     staged_letters,
@@ -204,9 +204,7 @@ class Destroyer:
         case = work.case
         self._halt_if_told()  # 3.
         require_people(self._ledger, case, verdict.counted)  # 2. once more, whatever was decided
-        self._ledger.cases.begin_destroying(
-            case, cleared_by=verdict.counted, actor=self._actor, at=self._now()
-        )
+        self._certifier.begin(case, cleared_by=verdict.counted, at=self._now(), actor=self._actor)
         work = replace(work, excepted=self._ledger.exceptions.ordinals(case.id))
         state = tally(case, self._ledger.batches.settled(case.id))
         done = _Done(case.items, sum(state.counts.values()), progress)
@@ -247,13 +245,7 @@ class Destroyer:
         failed = (
             "the canary record was still there after it was destroyed: the store does not do what it says"
         )
-        self._ledger.cases.close(
-            work.case.id,
-            CaseState.FAILED,
-            actor=self._actor,
-            at=self._now(),
-            body={"counts": plain(counts), "reason": "canary"},
-        )
+        self._certifier.fail(work.case, counts, "canary", at=self._now(), actor=self._actor)
         self._spool.discard(work.case.id)
         return Disposal(case=self._ledger.cases.get(work.case.id), counts=counts, failed=failed)
 

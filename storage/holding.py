@@ -1,74 +1,47 @@
-"""Placing, confirming and releasing holds. Linearizable: once `place` has returned, nothing in scope is destroyed.
+"""What people do with holds, as far as the ledger goes: place, confirm, release. Reaches no store (`storage.enforcing` does).
 
-Placing: written down as *placing*, durable, so that every batch that reads the holds from now on sees it; then the
-exclusive barrier is passed in every store in scope, so that every batch that could have missed it has ended; then it is
-effective. A release needs two people, a document and a grace period. A hold is never deleted.
+A hold is written down as *placing* and keeps from then on. It is effective everywhere once its barriers have been passed.
+A release needs two people, a document and a grace period. A hold is never deleted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from retention.decide import Criteria
 from retention.document import JSON, write
-from retention.errors import (
-    Refused,
-    RetentionError,
-    SettingsError,
-    StoreUnavailable,
-    Unavailable,
-    UsageError,
-)
+from retention.errors import Refused, UsageError
 from retention.holds import CounselVerification, HoldState, Matter, Scope
 from retention.permissions import Act
 from retention.schedule import Schedule
-from storage.contract import Stores
-from storage.ledger.cases import Case, CaseState, Part
 from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
-from storage.planning import criteria_for, store_of
 from storage.signatures import Signing, authorise
 
-BARRIER_SECONDS = 30.0
 PROVISIONAL = timedelta(days=14)
 """How long a hold stays provisional before its confirmation is overdue. It keeps all the same."""
 STATEMENT_TYPE = "https://retention.example/hold-action/v1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """A hold that is effective in every store in scope, and how long that took (seconds)."""
-
-    file: HoldFile
-    stores: tuple[str, ...]
-    seconds: float
+NO_PLACE = ("no place in the schedule matches this scope", "see the record types and stores of policies.toml")
 
 
 class Holding:
     """Changes holds. ``now`` gives the current time; nothing below reads a clock of its own."""
 
-    def __init__(
-        self, *, ledger: Ledger, stores: Stores, schedule: Schedule, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, *, ledger: Ledger, schedule: Schedule, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
-        self._stores = stores
         self._schedule = schedule
         self._now = now
 
     def place(
         self, scope: Scope, matter: Matter, by: Signing, *, sealed: bool = False, continuing: bool = True,
-        review_every_days: int | None = 90,
-    ) -> Placed:  # fmt: skip
-        """Place a hold: effective when this returns, provisional until a second person confirms it.
+        review_every_days: int | None = 90, id: str | None = None,
+    ) -> HoldFile:  # fmt: skip
+        """Write a hold down as *placing*: it keeps from now on, and is effective once `Enforcing.resume` has passed its barriers.
 
-        Raises `UsageError` for an empty or impossible scope, `Refused` for a person who may not or a matter counsel rejected,
-        `StoreUnavailable` when a store in scope cannot be reached: then the hold is written down and keeps, but is not
-        confirmed everywhere; `resume` completes it.
+        ``id``: from `new_hold_id`, when it was shown before. Raises `UsageError` for an empty or impossible scope, `Refused`
+        for a person who may not or a matter that counsel rejected.
         """
         authorise(self._ledger, by, Act.PLACE_HOLD)
         self.check(scope)
@@ -79,97 +52,18 @@ class Holding:
             )
         now = self._now()
         self._ledger.require_ready(now)
-        id = f"H{now.astimezone(UTC):%Y%m%d}-{secrets.token_hex(4)}"
         review_on: date | None = (
             None if review_every_days is None else (now + timedelta(days=review_every_days)).date()
         )
         file = HoldFile(
-            id=id, state=HoldState.PLACING, scope=scope, matter=matter, sealed=sealed, continuing=continuing, placed_by=by.person.name,
+            id=id or new_hold_id(now), state=HoldState.PLACING, scope=scope, matter=matter, sealed=sealed, continuing=continuing, placed_by=by.person.name,
             placed_at=now, review_every_days=review_every_days, provisional_until=now + PROVISIONAL, review_on=review_on,
         )  # fmt: skip
-        self._ledger.holds.add(file, self._signed(id, "place", by, now))
-        return self.resume(id, actor=by.person.name)
+        return self._ledger.holds.add(file, self._signed(file, "place", by, now), at=now)
 
-    def resume(self, id: str, *, actor: str) -> Placed:
-        """Pass the barriers of a hold that is still *placing* and make it effective."""
-        began = time.monotonic()
-        file = self._ledger.holds.get(id)
-        if file.state is not HoldState.PLACING:
-            raise Refused(
-                f"hold {id} is {file.state.value}: there is nothing to complete",
-                f"see: retention hold show {id}",
-            )
-        names = sorted({*self.stores_in_scope(file.scope), *self._stores_worked_on(file.scope)})
-        for name in names:
-            try:
-                store_of(self._stores, name).barrier(BARRIER_SECONDS)
-                self._preserve(name, file.scope)
-            except (StoreUnavailable, SettingsError) as error:
-                raise StoreUnavailable(
-                    f"hold {id} is written down and keeps, but store {name} did not confirm it: {error.message}",
-                    f"when the store answers: retention hold place --resume {id} --as NAME",
-                ) from None
-        file = self._ledger.holds.move(file, to=HoldState.PROVISIONAL, actor=actor, at=self._now())
-        return Placed(file=file, stores=tuple(names), seconds=time.monotonic() - began)
-
-    def stores_in_scope(self, scope: Scope) -> list[str]:
-        """Names of the stores that hold record types in scope and have an address."""
-        names = {
-            location.store
-            for record_type in self._schedule.record_types
-            for location in record_type.locations
-            if scope.touches(record_type.id, *location.stores)
-        }
-        return sorted(name for name in names if name in self._stores)
-
-    def preserve(self) -> list[RetentionError]:
-        """Push the holds in force down into every store, and let go of what was released. Returns what could not be done."""
-        trouble: list[RetentionError] = []
-        for name in self._stores:
-            try:
-                self._preserve(name)
-            except (Unavailable, SettingsError) as error:
-                trouble.append(error)
-        return trouble
-
-    def _preserve(self, name: str, scope: Scope | None = None) -> None:
-        """The push-down into one store, at the locations that a scope touches (at all of them without one)."""
-        today = self._now().astimezone(self._schedule.library.zone).date()
-        for record_type in self._schedule.record_types:
-            for location in record_type.locations:
-                if location.store != name:
-                    continue
-                if scope is None or scope.touches(record_type.id, *location.stores):
-                    self._preserve_at(criteria_for(self._schedule, record_type, location.name, today))
-
-    def _preserve_at(self, criteria: Criteria) -> None:
-        """Again when a hold came or went meanwhile: what this one let go of may be what the other has to keep."""
-        location, seen = criteria.location, -1
-        while (view := self._ledger.holds.in_force()).epoch != seen:
-            seen = view.epoch
-            touching = view.touching(criteria.record_type.id, *location.stores)
-            store_of(self._stores, location.store).preserve(criteria, touching)
-
-    def _stores_worked_on(self, scope: Scope) -> set[str]:
-        """Stores in which a batch may be in flight, with or without an address here.
-
-        A case keeps to the schedule it was opened under: that may name stores that are no longer in the one in force. A case
-        opened after the hold was written down cannot miss it.
-        """
-        return {
-            part.store
-            for case in self._ledger.cases.list(state=CaseState.STARTED)
-            for part in case.parts
-            if case.destroying_since is not None
-            and scope.touches(case.record_type, *self._names_of(case, part, scope))
-        }
-
-    def _names_of(self, case: Case, part: Part, scope: Scope) -> tuple[str, ...]:
-        """What the store of a part is called by holds. Of a location that the schedule no longer has, nobody can say: any name."""
-        try:
-            return self._schedule.record_type(case.record_type).location(part.location).stores
-        except KeyError:
-            return (part.store, *scope.stores)
+    def take_effect(self, seen: HoldFile, *, actor: str) -> HoldFile:
+        """Every store in scope has confirmed a hold that was *placing*: it is *provisional*. Raises `Refused` if it was changed meanwhile."""
+        return self._ledger.holds.move(seen, to=HoldState.PROVISIONAL, actor=actor, at=self._now())
 
     def confirm(self, id: str, by: Signing) -> HoldFile:
         """A second person confirms a provisional hold. Raises `Refused` for the person who placed it."""
@@ -255,7 +149,7 @@ class Holding:
     ) -> HoldFile:  # fmt: skip
         now = self._now()
         self._ledger.require_ready(now)
-        step = self._signed(file.id, action, by, now, document_digest)
+        step = self._signed(file, action, by, now, document_digest)
         return self._ledger.holds.move(
             file,
             to=to,
@@ -266,10 +160,13 @@ class Holding:
         )
 
     def _signed(
-        self, id: str, action: str, by: Signing, at: datetime, document_digest: str | None = None
+        self, file: HoldFile, action: str, by: Signing, now: datetime, document_digest: str | None = None
     ) -> HoldAction:
+        """The step, signed. ``body`` binds what the hold is about, without telling it to whoever reads the statement."""
+        at = by.at or now
         statement: dict[str, JSON] = {
-            "type": STATEMENT_TYPE, "hold": id, "action": action, "person": by.person.name, "document": document_digest, "at": write(at),
+            "type": STATEMENT_TYPE, "hold": file.id, "action": action, "person": by.person.name, "document": document_digest,
+            "body": self._ledger.holds.mark(file), "at": write(at),
         }  # fmt: skip
         return HoldAction(
             action=action, person=by.person.name, document_digest=document_digest, statement=statement,
@@ -298,11 +195,17 @@ class Holding:
         known = {record_type.id for record_type in self._schedule.record_types}
         _all_known("record type", scope.record_types, known)
         _all_known("store", scope.stores, {store.name for store in self._schedule.stores})
-        if not self.stores_in_scope(scope):
-            raise UsageError(
-                "no place in the schedule matches this scope",
-                "see the record types and stores of policies.toml",
-            )
+        if not any(
+            scope.touches(record_type.id, *location.stores)
+            for record_type in self._schedule.record_types
+            for location in record_type.locations
+        ):
+            raise UsageError(*NO_PLACE)
+
+
+def new_hold_id(now: datetime) -> str:
+    """An id that says the day and nothing else."""
+    return f"H{now.astimezone(UTC):%Y%m%d}-{secrets.token_hex(4)}"
 
 
 def _last(file: HoldFile, action: str) -> str:

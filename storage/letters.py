@@ -5,7 +5,6 @@ The one place where an observation becomes an outcome. It refuses to turn doubt 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
@@ -95,8 +94,3 @@ def final_runs(codes: str) -> Iterator[list[int]]:
 
 def outcome_of(code: str) -> Outcome:
     return OUTCOMES[code]
-
-
-def plain(counts: Counter[Outcome]) -> dict[str, int]:
-    """Counts for an event's body."""
-    return {outcome.value: count for outcome, count in counts.items()}

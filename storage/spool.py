@@ -1,14 +1,15 @@
 """The private spool of cases: frozen manifests and the evidence key, beside the ledger, mode 0600.
 
-A manifest holds the keys of records, so it never goes into the ledger; the ledger has its digest. It is durable before
-its case is opened, and removed when the case has ended. What a crash left behind is swept up before the next case is opened.
+A manifest holds the keys of records, so it never goes into the ledger; the ledger has its digest, and so has the certificate. The
+digest is keyed with the case's evidence key: of a case with one record, a plain one would tell the record to whoever tries all
+card numbers. It is durable before its case is opened, and removed when the case has ended. What a crash left behind is swept up before the next case is opened.
 Refuses to remove the folder of a case that may be open: only `Spool.sweep` looks for leftovers, and it asks the ledger.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -55,20 +56,25 @@ def create_private(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
+def _digesting(key: bytes) -> hmac.HMAC:
+    """The digest of a manifest, to be fed."""
+    return hmac.new(hmac.digest(key, b"manifest", "sha256"), digestmod="sha256")
+
+
 class ManifestWriter:
     """Writes one part's lines, counting and digesting them. Use as a context manager; durable when it ends well."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, key: bytes = b"") -> None:
         self._path = path
         with _disk():
             self._file = None if path is None else create_private(path)
-        self._sha = hashlib.sha256()
+        self._digest = _digesting(key)
         self.items = 0
         self.length = 0
 
     def write(self, lines: bytes) -> None:
         """Whole lines. Raises `LedgerUnavailable` when the disk is full."""
-        self._sha.update(lines)
+        self._digest.update(lines)
         self.items += lines.count(b"\n")
         self.length += len(lines)
         if self._file is not None:
@@ -77,7 +83,7 @@ class ManifestWriter:
 
     @property
     def digest(self) -> str:
-        return self._sha.hexdigest()
+        return self._digest.hexdigest()
 
     def __enter__(self) -> ManifestWriter:
         return self
@@ -171,7 +177,9 @@ class Spool:
 
     def writer(self, case_id: str | None, part: int) -> ManifestWriter:
         """A writer for a part of a case; without a case it only counts and digests (a dry run)."""
-        return ManifestWriter(None if case_id is None else self._manifest(case_id, part))
+        if case_id is None:
+            return ManifestWriter(None)
+        return ManifestWriter(self._manifest(case_id, part), self.evidence_key(case_id))
 
     def evidence_key(self, case_id: str) -> bytes:
         """The secret from which the salts of the case's leaves come. Raises `LedgerUnavailable` when it is gone."""
@@ -204,12 +212,13 @@ class Spool:
 
     def verify(self, case: Case) -> None:
         """The manifests are still those the ledger knows. Raises `VerificationFailed`."""
+        key = self.evidence_key(case.id)
         for part in case.parts:
-            sha = hashlib.sha256()
+            digest = _digesting(key)
             with self.open(case.id, part) as file:
                 while block := file.read(1 << 20):
-                    sha.update(block)
-            if sha.hexdigest() != part.digest:
+                    digest.update(block)
+            if digest.hexdigest() != part.digest:
                 raise VerificationFailed(
                     f"the manifest of case {case.id} ({part.location}) is not the one that was frozen",
                     f"return the case: retention case return {case.id}",

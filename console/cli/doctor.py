@@ -26,6 +26,7 @@ from retention.errors import (
     ScheduleInvalid,
     SettingsError,
     StoreUnavailable,
+    VerificationFailed,
 )
 from retention.schedule import StoreDeclaration
 from retention.signing import load_public_keys
@@ -222,6 +223,18 @@ def _work(site: Site) -> Iterator[Check]:
     for case in site.ledger.cases.list(state=CaseState.STARTED):
         site.spool.verify(case)
     yield _ok("cases", "the frozen manifests of open cases are whole")
+    yield from _begun(site)
+
+
+def _begun(site: Site) -> Iterator[Check]:
+    """Cases that began, and of which the log says no end."""
+    for begun in site.ledger.log.begun():
+        case = site.ledger.cases.get(begun.subject)
+        told = f"{case.id} ({case.record_type}) began on {begun.at:%Y-%m-%d}, and the log has no end of it"
+        if case.state in (CaseState.STARTED, CaseState.RETURNED):
+            yield _warn("cases", told, "unless a run is working on it: retention run --execute")
+        else:
+            yield _fail("cases", told, "compare the ledger with its backup", VerificationFailed.exit_code)
 
 
 def _stores(site: Site) -> Iterator[Check]:

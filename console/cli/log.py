@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +13,11 @@ from console.cli.answer import Answer, Line, doubtful, good, heading
 from console.cli.options import Flag, Here, Json, Many
 from console.cli.site import opened
 from flows.evidence import place_of, verify_log
-from retention.checkpoint import Opened, open_checkpoint
+from retention.checkpoint import open_checkpoint
 from retention.errors import UsageError
 from retention.log_files import STAMPS, LogFiles
 from retention.tiles import Hashes
-from retention.verify_folder import verify_folder
+from retention.verify_folder import Whole, verify_folder
 from retention.verify_log import proof_of, require_continued
 
 Folder = Annotated[
@@ -89,21 +88,21 @@ def verify(
         whole = verify_folder(
             LogFiles(folder), logs=keys.logs, ring=keys.ring, witnesses=keys.witnesses, older=older
         )  # fmt: skip
-        body = _facts(whole.opened, whole.kinds, whole.continues)
+        body = _facts(whole)
         note = f"checked with {keys.came_along}: compare it with a key you got in another way"
         return Answer(
-            command="log.verify", body=body, lines=_lines(whole.opened, whole.kinds, whole.continues),
+            command="log.verify", body=body, lines=_lines(whole),
             notes=[note] if keys.came_along else [],
         )  # fmt: skip
     with opened(session) as site:
         repaired = site.log.publish(thorough=True) if repair else None
         checked = verify_log(site, older)
     whole = checked.whole
-    body = _facts(whole.opened, whole.kinds, whole.continues) | {
+    body = _facts(whole) | {
         "events": checked.events, "anchored": checked.anchored, "repaired": repaired is not None and repaired.repaired,
         "appended": 0 if repaired is None else repaired.appended,
     }  # fmt: skip
-    lines = _lines(whole.opened, whole.kinds, whole.continues)
+    lines = _lines(whole)
     if repaired is not None and (repaired.repaired or repaired.appended):
         lines.insert(
             0,
@@ -176,22 +175,33 @@ def consistency(
     )
 
 
-def _facts(found: Opened, kinds: Counter[str], continues: tuple[int, ...]) -> dict[str, Any]:
+def _facts(whole: Whole) -> dict[str, Any]:
+    found = whole.opened
     return {
-        "ok": True, "origin": found.checkpoint.origin, "entries": found.root.size, "root": found.root.hash.hex(), "kinds": dict(kinds),
-        "continues": list(continues), "witnesses": [{"name": one.key.name, "at": one.at} for one in found.witnesses],
+        "ok": True, "origin": found.checkpoint.origin, "entries": found.root.size, "root": found.root.hash.hex(),
+        "kinds": dict(whole.kinds), "continues": list(whole.continues),
+        "begun": [{"case": one.case, "recordType": one.record_type, "started": one.started, "position": one.position} for one in whole.begun],
+        "witnesses": [{"name": one.key.name, "at": one.at} for one in found.witnesses],
     }  # fmt: skip
 
 
-def _lines(found: Opened, kinds: Counter[str], continues: tuple[int, ...]) -> list[Line]:
+def _lines(whole: Whole) -> list[Line]:
+    found = whole.opened
     lines: list[Line] = [
         good(
             f"log {found.checkpoint.origin}: {words.plural(found.root.size, 'entry', 'entries')}, whole and signed"
         )
     ]
-    lines += [f"  {count:,} {kind}" for kind, count in sorted(kinds.items())]
+    lines += [f"  {count:,} {kind}" for kind, count in sorted(whole.kinds.items())]
     lines += [f"  cosigned by {one.key.name} at {one.at:%Y-%m-%d %H:%M} UTC" for one in found.witnesses]
     lines += [
-        good(f"continues the checkpoint of {words.plural(size, 'entry', 'entries')}") for size in continues
+        good(f"continues the checkpoint of {words.plural(size, 'entry', 'entries')}")
+        for size in whole.continues
+    ]
+    lines += [
+        doubtful(
+            f"case {one.case} ({one.record_type}) began on {one.started:%Y-%m-%d} and has not ended: entry {one.position}"
+        )
+        for one in whole.begun
     ]
     return lines

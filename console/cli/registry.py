@@ -298,7 +298,15 @@ COMMANDS = (
         "halt", "console.cli.upkeep:halt", "Engage the kill switch: nothing is destroyed until it is lifted."
     ),
     Command(
-        "serve flows", "console.cli.serve:flows", "Run the nightly schedule and the reminders until stopped."
+        "serve flows",
+        "console.cli.serve:flows",
+        "Run the nightly schedule, the reminders and the keeper of holds until stopped.",
+    ),
+    Command(
+        "serve holds",
+        "console.cli.serve:holds",
+        "Make holds effective that were placed in a page, and answer what pages ask, until stopped.\n\n"
+        "`serve flows` does this too; several at once do no harm.",
     ),
     Command(
         "doctor",

@@ -24,9 +24,9 @@ _TELLING = re.compile(r"\d{5,}|[^/\s]+@[^/\s]+")
 
 def scan(
     *places: Annotated[
-        Path,
+        str,
         Parameter(
-            help="Files and folders; by default RETENTION_SCAN_PATHS, else the roots of all file stores."
+            help="Files, folders, names of bucket stores, s3://bucket/prefix; by default RETENTION_SCAN_PATHS, else all file and bucket stores."
         ),
     ],
     whole: Annotated[
@@ -61,7 +61,7 @@ def scan(
             )
         if known and not site.known.size:
             raise UsageError("nobody is known yet", "retention scan --remember FILE")
-        report = run_scan(site, places or places_to_scan(site), whole=whole, known=known)
+        report = run_scan(site, places_to_scan(site, places), whole=whole, known=known)
     shown = [one for one in report.results if all_ or one.alarm or one.drift]
     lines = _lines(report, shown, masked=mask)
     body = {
@@ -105,5 +105,5 @@ def _facts(one: Result, *, masked: bool) -> dict[str, Any]:
 
 
 def _name(one: Result, *, masked: bool) -> str:
-    """A path without what in it may itself be a card number or an address."""
+    """A path or key without what in it may itself be a card number or an address."""
     return one.mask if masked else _TELLING.sub("…", one.path)

@@ -19,7 +19,7 @@ from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.records import Personal
 from retention.signing import generate
-from storage.holding import Placed
+from storage.enforcing import Placed
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.people import Person
 from storage.planning import criteria_for, store_of
@@ -74,7 +74,7 @@ def place_holds(site: Site, people: People) -> tuple[Placed, Placed]:
         record_types=frozenset({"camera-footage"}), cameras=frozenset({HELD_CAMERA}), since=HELD_FROM.astimezone(UTC),
         until=HELD_UNTIL.astimezone(UTC), margin_before=MARGIN, margin_after=MARGIN,
     )  # fmt: skip
-    first, second = (site.holding.place(scope, matter, people.director) for scope in (patron, hour))
+    first, second = (site.enforcing.place(scope, matter, people.director) for scope in (patron, hour))
     for placed in (first, second):
         site.holding.confirm(placed.file.id, people.deputy)
     return first, second

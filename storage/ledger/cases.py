@@ -19,6 +19,7 @@ from retention.outcomes import CODES, Outcome
 from retention.schedule import ApprovalKind
 from storage.ledger import tables
 from storage.ledger.connection import Entry, LedgerConnection, stamp, unstamp
+from storage.ledger.log_entries import EntryKind, append_noted
 
 LEASE = timedelta(seconds=60)
 """How long a lease lives without a sign of life. Every batch renews it; the token, not the time, makes it safe."""
@@ -173,11 +174,13 @@ class Cases:
             )
         return str(body)
 
-    def begin_destroying(self, case: Case, *, cleared_by: Iterable[int], actor: str, at: datetime) -> None:
+    def begin_destroying(
+        self, case: Case, *, cleared_by: Iterable[int], actor: str, at: datetime, opening: bytes | None = None
+    ) -> None:
         """Note that approvals and brakes were passed and batches begin (or go on after an interruption).
 
-        ``cleared_by``: ids of the approvals that counted; written once, when the first batch begins. Raises `Refused` when
-        the case has ended meanwhile.
+        ``cleared_by``: ids of the approvals that counted; written once, when the first batch begins. ``opening``: what the
+        log is to say about it, with a place there from this transaction on. Raises `Refused` when the case has ended meanwhile.
         """
         cleared = sorted(cleared_by)
         kind = "case.destroying" if case.destroying_since is None else "case.resumed"
@@ -195,9 +198,14 @@ class Cases:
                 subject=case.id,
                 body={"approvals": cleared} if case.destroying_since is None else {},
             )
+            if opening is not None:
+                append_noted(entry, EntryKind.CASE_STARTED, case.id, opening, actor=actor)
 
-    def close(self, id: str, state: CaseState, *, actor: str, at: datetime, body: Mapping[str, Any]) -> None:
-        """From *started* to an end state, once, without a certificate.
+    def close(
+        self, id: str, state: CaseState, *, actor: str, at: datetime, body: Mapping[str, Any], record: bytes | None = None
+    ) -> None:  # fmt: skip
+        """From *started* to an end state, once, without a certificate. ``record``: what the log is to say about it, with a
+        place there from this transaction on.
 
         Raises `Refused` when somebody else ended it, or when something was destroyed or may have been: that is certified.
         """
@@ -207,6 +215,8 @@ class Cases:
                     f"case {id} has destroyed records: only finishing it certifies them",
                     "finish it: retention run --execute",
                 )
+            if record is not None:
+                append_noted(entry, EntryKind.NOTHING_DESTROYED, id, record, actor=actor)
             end_case(entry, id, state, actor=actor, body=body)
 
     def state(self, id: str, *, at: datetime) -> CaseState | None:

@@ -7,6 +7,7 @@ backup counts the same epochs again.
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -157,13 +158,27 @@ class Holds:
             ids = connection.execute(query).scalars().all()
         return [self.get(id) for id in ids]
 
-    def add(self, file: HoldFile, action: HoldAction) -> HoldFile:
+    def placing(self) -> builtins.list[str]:
+        """Ids of the holds that are not effective everywhere yet, oldest first. Reads nothing of what they are about."""
+        query = (
+            select(tables.hold.c.id)
+            .where(tables.hold.c.state == HoldState.PLACING.value)
+            .order_by(tables.hold.c.placed_at, tables.hold.c.id)
+        )
+        with self._db.read() as connection:
+            return [*connection.execute(query).scalars()]
+
+    def mark(self, file: HoldFile) -> str:
+        """A keyed digest (hex) of what a hold is about, for statements: it binds scope, matter and flags, and tells nobody any of it."""
+        return self._sealer.mark("hold", json.dumps([file.id, _body(file)], sort_keys=True))
+
+    def add(self, file: HoldFile, action: HoldAction, *, at: datetime) -> HoldFile:
         """Write a new hold down as *placing*, durable: from now on every batch that reads the holds sees it.
 
         Raises `LedgerUnavailable` with another sealing key than that of the holds in force: nobody could read them all.
         """
         self.in_force()
-        with self._db.write(action.at) as entry:
+        with self._db.write(at) as entry:
             epoch = entry.next(EPOCH)
             entry.connection.execute(
                 insert(tables.hold).values(
@@ -210,15 +225,7 @@ class Holds:
         return self.get(id)
 
     def _seal(self, file: HoldFile) -> bytes:
-        body = {
-            "scope": scope_to_json(file.scope),
-            "matter": _MATTER.dump_python(file.matter, mode="json"),
-            "sealed": file.sealed,
-            "continuing": file.continuing,
-            "placed_by": file.placed_by,
-            "review_every_days": file.review_every_days,
-        }
-        return self._sealer.seal(json.dumps(body, sort_keys=True).encode(), file.id)
+        return self._sealer.seal(json.dumps(_body(file), sort_keys=True).encode(), file.id)
 
     def _open(self, row: Row[Any], actions: Any = ()) -> HoldFile:
         body = self._sealer.open(row.body, row.id)
@@ -263,6 +270,18 @@ def _act(entry: Entry, hold_id: str, action: HoldAction, epoch: int) -> None:
             statement=json.dumps(action.statement, sort_keys=True), signature=action.signature, epoch=epoch, at=stamp(action.at),
         )
     )  # fmt: skip
+
+
+def _body(file: HoldFile) -> dict[str, Any]:
+    """What is sealed of a hold."""
+    return {
+        "scope": scope_to_json(file.scope),
+        "matter": _MATTER.dump_python(file.matter, mode="json"),
+        "sealed": file.sealed,
+        "continuing": file.continuing,
+        "placed_by": file.placed_by,
+        "review_every_days": file.review_every_days,
+    }
 
 
 def scope_to_json(scope: Scope) -> dict[str, Any]:

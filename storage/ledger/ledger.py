@@ -22,6 +22,7 @@ from storage.ledger.invitations import Invitations
 from storage.ledger.log_entries import LogEntries
 from storage.ledger.people import People
 from storage.ledger.person_steps import PersonSteps
+from storage.ledger.questions import Questions
 from storage.ledger.rulings import RulingRows
 from storage.ledger.sealing import Sealer
 
@@ -42,7 +43,7 @@ class Event:
 
 
 class Ledger:
-    """``cases``, ``exceptions``, ``batches``, ``holds``, ``people``, ``steps``, ``rulings``, ``certificates``, ``exports``, ``log``: each writes its own tables and the shared chain of events."""
+    """``cases``, ``exceptions``, ``batches``, ``holds``, ``people``, ``steps``, ``rulings``, ``certificates``, ``exports``, ``log``, ``questions``: each writes its own tables and the shared chain of events."""
 
     def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
@@ -56,6 +57,7 @@ class Ledger:
         self.steps = PersonSteps(self.connection)
         self.rulings = RulingRows(self.connection)
         self.invitations = Invitations(self.connection)
+        self.questions = Questions(self.connection, sealer)
         self.certificates = Certificates(self.connection)
         self.log = LogEntries(self.connection)
 

@@ -15,7 +15,6 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select
 
 from storage.ledger import tables
-from storage.ledger.cases import CaseState, end_case
 from storage.ledger.connection import GENESIS, Entry, LedgerConnection, stamp, unstamp
 
 _AT_ONCE = 256
@@ -23,6 +22,8 @@ _AT_ONCE = 256
 
 class EntryKind(StrEnum):
     CERTIFICATE = "certificate"
+    CASE_STARTED = "case-started"
+    """A case was cleared; nothing of it is destroyed yet."""
     NOTHING_DESTROYED = "nothing-destroyed"
     """A case that ended without destroying anything."""
     EVENTS = "events"
@@ -61,22 +62,25 @@ def append(entry: Entry, kind: EntryKind, subject: str, envelope: bytes) -> int:
     return position
 
 
+def append_noted(entry: Entry, kind: EntryKind, subject: str, envelope: bytes, *, actor: str) -> int:
+    """`append`, with an event of its own."""
+    position = append(entry, kind, subject, envelope)
+    entry.record(
+        "log.appended", actor=actor, subject=subject, body={"kind": kind.value, "position": position}
+    )
+    return position
+
+
 class LogEntries:
     def __init__(self, connection: LedgerConnection) -> None:
         self._db = connection
 
     def append(
-        self, kind: EntryKind, subject: str, envelope: bytes, *, actor: str, at: datetime, closing: dict[str, Any] | None = None
+        self, kind: EntryKind, subject: str, envelope: bytes, *, actor: str, at: datetime
     ) -> int:  # fmt: skip
-        """Append one entry; with ``closing``, end the case ``subject`` in the same transaction. Returns its place."""
+        """Append one entry that is about nothing else in the ledger. Returns its place."""
         with self._db.write(at) as entry:
-            position = append(entry, kind, subject, envelope)
-            entry.record(
-                "log.appended", actor=actor, subject=subject, body={"kind": kind.value, "position": position}
-            )
-            if closing is not None:
-                end_case(entry, subject, CaseState.CLOSED, actor=actor, body=closing)
-        return position
+            return append_noted(entry, kind, subject, envelope, actor=actor)
 
     def size(self) -> int:
         with self._db.read() as connection:
@@ -104,6 +108,21 @@ class LogEntries:
         """All entries of a kind, oldest first. For kinds of which there are few."""
         table = tables.log_entry
         query = select(table).where(table.c.kind == kind.value).order_by(table.c.position)
+        with self._db.read() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def begun(self) -> list[LogEntry]:
+        """The beginnings of cases that have neither a certificate nor a record that they destroyed nothing, oldest first."""
+        begun, ended = tables.log_entry.alias(), tables.log_entry.alias()
+        certified = select(tables.certificate.c.id).where(tables.certificate.c.case_id == begun.c.subject)
+        without = select(ended.c.position).where(
+            ended.c.subject == begun.c.subject, ended.c.kind == EntryKind.NOTHING_DESTROYED.value
+        )
+        query = (
+            select(begun)
+            .where(begun.c.kind == EntryKind.CASE_STARTED.value, ~certified.exists(), ~without.exists())
+            .order_by(begun.c.position)
+        )
         with self._db.read() as connection:
             return [_entry(row) for row in connection.execute(query)]
 

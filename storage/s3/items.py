@@ -70,11 +70,16 @@ def shown(key: str) -> str:
     return key if key.isascii() else key.encode("utf-8", "backslashreplace").decode()
 
 
-def _odd(key: str) -> str:
+def is_nameable(key: str) -> bool:
+    """Whether a key can be named in a request: only UTF-8 can."""
     if key.isascii():
-        return ""
+        return True
     try:
         key.encode()
     except UnicodeEncodeError:
-        return NOT_UTF8
-    return ""
+        return False
+    return True
+
+
+def _odd(key: str) -> str:
+    return "" if is_nameable(key) else NOT_UTF8

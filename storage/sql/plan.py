@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from retention.schedule import Dependent
 from storage.sql.engine import Engine
-from storage.sql.kinds import Kind, Ref, Shape
+from storage.sql.kinds import Ref, Shape
 from storage.sql.predicate import Question
 
 
@@ -37,10 +37,6 @@ class Branch:
     @cached_property
     def refers(self) -> Ref:
         return self.shape.ref(self.table, self.dependent.column)
-
-    @property
-    def referred_kind(self) -> Kind:
-        return self.parent_shape.columns[self.dependent.parent_column].kind
 
     @property
     def soft(self) -> bool:

@@ -13,11 +13,13 @@ from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.schedule import ApprovalKind, Limits, Period
 from storage.ledger.cases import CaseState
+from storage.log import Published
 from tests.choke_point.workbench import Workbench
 from tests.contract.conftest import Build
 from tests.contract.harness import HarnessFactory
 from tests.contract.harness_sealed import SealedHarness
 from tests.contract.shelf import due, existing, many, shelf
+from tests.storage.published import begun, ended
 
 MATTER = Matter(number="2025-17", kind=MatterKind.SUBPOENA, issuing_authority="District Court")
 
@@ -86,7 +88,7 @@ def test_step_2_an_approval_is_void_after_a_new_hold(
     director = bench.person("director")
     case = bench.opened()
     bench.approve(case, director)
-    bench.holding.place(Scope(cameras=frozenset({"a camera that is nowhere"})), MATTER, director)
+    bench.enforcing.place(Scope(cameras=frozenset({"a camera that is nowhere"})), MATTER, director)
     assert "no longer count" in bench.destroyer.dispose(case.id).waiting
     assert existing(harness, seeds) == due(seeds)
     bench.approve(case, director)
@@ -155,6 +157,30 @@ def test_step_3_the_kill_switch_stops_everything(
     bench.close()
 
 
+def test_step_3_the_log_says_that_a_case_begins_and_step_10_that_it_ended(
+    build: Build, factory: HarnessFactory, tmp_path: Path
+) -> None:
+    seeds = many(factory.supports, 3)
+    harness = build(seeds)
+    bench = Workbench.around(tmp_path / "site", harness)
+    case = bench.opened()
+    log = tmp_path / "site" / "log"
+    there: list[set[int]] = []
+    really = bench.certifier._log.publish
+
+    def publish(*, thorough: bool = False) -> Published:
+        published = really(thorough=thorough)
+        there.append(existing(harness, seeds) if begun(log) and not ended(log) else set())
+        return published
+
+    bench.certifier._log.publish = publish  # type: ignore[method-assign]
+    bench.destroyer.dispose(case.id)
+    assert there[0] == due(seeds), "it stands in the published log, and nothing has gone"
+    assert begun(log) == {case.id: case.record_type}
+    assert ended(log) == {case.id}
+    bench.close()
+
+
 def test_step_4_a_hold_placed_after_the_survey_keeps_its_records(
     build: Build, factory: HarnessFactory, tmp_path: Path
 ) -> None:
@@ -163,7 +189,7 @@ def test_step_4_a_hold_placed_after_the_survey_keeps_its_records(
     bench = Workbench.around(tmp_path / "site", harness)
     director = bench.person("director")
     case = bench.opened()
-    placed = bench.holding.place(Scope(stores=frozenset({case.parts[0].store})), MATTER, director)
+    placed = bench.enforcing.place(Scope(stores=frozenset({case.parts[0].store})), MATTER, director)
     assert placed.stores == (case.parts[0].store,)
     disposal = bench.destroyer.dispose(case.id)
     assert existing(harness, seeds) == due(seeds)

@@ -23,7 +23,7 @@ from retention.verify import Report, verify
 from storage.certifying import Certifier
 from storage.contract import Store
 from storage.destroy import Destroyer
-from storage.holding import Holding
+from storage.enforcing import Enforcing
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person, SignedDecision
@@ -92,7 +92,9 @@ class Workbench:
             now=self.clock,
             read_schedule=lambda _text: self.schedule,
         )
-        self.holding = Holding(ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.clock)
+        self.enforcing = Enforcing(
+            ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.clock
+        )
 
     @classmethod
     def around(

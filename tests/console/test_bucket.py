@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from datetime import datetime, timedelta
 
 import pytest
 
-from tests.console.library import Library
+from flows.scanning import shown
+from flows.scans import places_to_scan, scan
+from flows.settings import load_settings
+from flows.wiring import Site
+from tests.console.library import NOW, Library
 from tests.storage.s3.buckets import ACCESS, SECRET, Bucket
+from tests.storage.scanning import corpus
 
 LOCATION = """
 [store.vendor]
@@ -117,6 +123,40 @@ def test_a_hold_placed_keeps_a_bucket_s_objects_and_locks_them(
     assert len(bucket.everything()) == 3
 
 
+def below(name: str) -> str:
+    """Of ``s3://bucket/key`` the key: a bucket's own name may be hidden in part, too."""
+    assert name.startswith("s3://")
+    return name.split("/", 3)[3]
+
+
+def test_a_bucket_is_scanned_by_its_store_s_name_by_its_address_and_by_default(
+    shared: tuple[Library, Bucket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, bucket = shared
+    cards = [corpus.barcode(random.Random(n)) for n in range(9)]
+    bucket.put(f"library/drop/{cards[0]}.txt", "\n".join(cards).encode())
+    bucket.put("library/outbox/cards.csv", "\n".join(cards).encode())
+    bucket.put("elsewhere/cards.txt", "\n".join(cards).encode())
+    said = library("scan", "vendor", "--all", "--json")
+    told = {below(one["file"]): one["answers"] for one in said.json["results"]}
+    assert said.code == 3
+    assert told == {"library/drop/….txt": "nobody", "library/outbox/cards.csv": "scheduled"}
+    named = library("scan", f"s3://{bucket.name}/elsewhere/", "--json").json["results"]
+    assert [below(one["file"]) for one in named] == ["elsewhere/cards.txt"]
+    site = Site(load_settings(), lambda: NOW)
+    weekly = shown(scan(site, places_to_scan(site)))
+    monkeypatch.setenv(
+        "RETENTION_SCAN_PATHS", f"{library.root / 'exports'}:s3://{bucket.name}/elsewhere:vendor"
+    )
+    several = places_to_scan(Site(load_settings(), lambda: NOW))
+    site.close()
+    assert len(weekly.alarms) == 1
+    assert (len(several.folders), [one.prefix for one in several.buckets]) == (1, ["elsewhere", "library/"])
+    for text in (said.out, said.err, repr(weekly)):
+        assert not [card for card in cards if card in text]
+    assert library("scan", "s3://").code == 2
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
@@ -144,7 +184,6 @@ def test_a_wrong_setting_of_a_bucket_is_named(
 def test_with_the_ledger_on_a_server_a_bucket_needs_a_gate_for_all_machines(
     shared: tuple[Library, Bucket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.settings import load_settings
     from flows.wiring import StoreMap
     from retention.errors import SettingsError
     from retention.loader import load

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from storage.certifying import Certifier
 from tests.console.library import Library
+from tests.storage.desk import behind_its_back, without_triggers
 
 
 @pytest.fixture
@@ -40,16 +42,18 @@ def test_a_certificate_verifies_against_the_log_beside_it(library: Library, cert
     assert steps(said) == ["passed"] * 9 + ["not-checked"]
     statement = library.done("certificate", "show", id_of(certificate), "--json").json["statement"]
     before = base64.b64decode(statement["predicate"]["evidence"]["checkpoint"]).decode()
-    assert before.split("\n")[1] == "1", "before it stands the introduction of the signing keys"
+    assert before.split("\n")[1] == "2", "before it stand the signing keys, and that its case began"
 
 
 def test_the_log_is_shown_and_verified_with_and_without_the_ledger(
     library: Library, certificate: Path
 ) -> None:
     shown = library.done("log", "show", "--json").json
-    assert shown["entries"] == shown["published"] == 3
+    assert shown["entries"] == shown["published"] == 4
     whole = library.done("log", "verify", "--json").json
-    assert whole["kinds"] == {"signing-keys": 1, "certificate-of-destruction": 1, "events": 1}
+    kinds = ("signing-keys", "case-started", "certificate-of-destruction", "events")
+    assert whole["kinds"] == dict.fromkeys(kinds, 1)
+    assert whole["begun"] == []
     assert whole["anchored"] == 1
     folder = certificate.parent / "log"
     alone = library.done("log", "verify", folder, "--json").json
@@ -69,6 +73,47 @@ def test_events_are_anchored_once_a_day(library: Library, certificate: Path) -> 
     library.now += timedelta(days=1)
     more(library, "camera-footage")
     assert library.done("log", "verify", "--json").json["anchored"] == 2
+
+
+def test_a_case_that_began_and_did_not_end_shows_to_the_auditor_and_to_the_doctor(
+    library: Library, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_given: Any, **_named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Certifier, "certify", killed)
+        assert library("run", "--execute", "--record-type", "camera-footage").code != 0
+    (case,) = library.done("case", "list", "--json").json["cases"][:1]
+    log = certificate.parent / "log"
+    for words in (["log", "verify"], ["log", "verify", log]):
+        (shown,) = library.done(*words, "--json").json["begun"]
+        assert (shown["case"], shown["recordType"], shown["position"]) == (case["id"], "camera-footage", 4)
+        assert f"case {case['id']} (camera-footage) began on 2035-06-15" in library.done(*words).out
+    assert f"warn  cases: {case['id']} (camera-footage) began on 2035-06-15" in library("doctor").out
+    more(library, "camera-footage")
+    assert library.done("log", "verify", log, "--json").json["begun"] == []
+    assert "began on" not in library("doctor").out
+
+
+def test_a_ledger_that_says_a_case_ended_does_not_satisfy_the_log(
+    library: Library, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who owns the database ends a case by hand, so that nothing certifies what it destroyed."""
+
+    def killed(*_given: Any, **_named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Certifier, "certify", killed)
+        library("run", "--execute", "--record-type", "camera-footage")
+    with behind_its_back(f"sqlite:///{library.root / 'state' / 'ledger.db'}") as connection:
+        without_triggers(connection)
+        connection.exec_driver_sql("UPDATE case_file SET state = 'closed' WHERE state = 'started'")
+    said = library("log", "verify")
+    assert said.code == 6
+    assert "no end of it that stands in the log" in said.err
+    assert "fail  cases: C" in library("doctor").out
 
 
 def test_a_proof_stands_alone(library: Library, certificate: Path, tmp_path: Path) -> None:
@@ -96,7 +141,7 @@ def test_an_older_checkpoint_shows_a_log_that_was_rolled_back_or_forked(
     assert len(library.done("log", "consistency", older_log / "checkpoint", "--json").json["proof"]) > 0
     assert library.done("log", "verify", log, "--checkpoint", older_log / "checkpoint", "--json").json[
         "continues"
-    ] == [3]
+    ] == [4]
     key = certificate.parent / "retention.pub"
     calls: list[list[str | Path]] = [
         ["certificate", "verify", certificate, "--log", older_log, "--checkpoint", old],
@@ -113,7 +158,7 @@ def test_an_older_checkpoint_shows_a_log_that_was_rolled_back_or_forked(
 
 
 def test_files_that_were_torn_or_changed_are_named_and_repaired(library: Library, certificate: Path) -> None:
-    tile = certificate.parent / "log" / "tile" / "entries" / "000.p" / "3"
+    tile = certificate.parent / "log" / "tile" / "entries" / "000.p" / "4"
     whole = tile.read_bytes()
     tile.write_bytes(whole[:-5])
     said = library("log", "verify")

@@ -31,7 +31,7 @@ def person(site: Site, name: str) -> Signatory:
 
 def placed(site: Site, by: Signatory, *, sealed: bool = False, review_every_days: int | None = 30) -> str:
     scope = Scope(subjects=frozenset({Personal(f"{CANARY}-1")}))
-    return site.holding.place(scope, MATTER, by, sealed=sealed, review_every_days=review_every_days).file.id
+    return site.enforcing.place(scope, MATTER, by, sealed=sealed, review_every_days=review_every_days).file.id
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ class SealedWorld:
             self.vault.keys.withdraw(id, reason="consent withdrawn", at=self.vault.clock())
 
     def place(self, camera: str) -> None:
-        hold = self.vault.holding.place(on_camera(camera), MATTER, self.people[0]).file
+        hold = self.vault.enforcing.place(on_camera(camera), MATTER, self.people[0]).file
         self.kept[hold.id] = {
             id for id, (seen_by, _) in self.book.items() if seen_by == camera and self.vault.opens(id)
         }
@@ -131,12 +131,12 @@ class SealedWorld:
                 holding.approve_release(file.id, self.people[1], timedelta(days=1))
         self.vault.clock.at += timedelta(days=2)
         holding.end_grace(actor="test")
-        holding.preserve()
+        self.vault.enforcing.preserve()
 
     def night(self) -> None:
         """What a nightly run does."""
         vault = self.vault
-        vault.holding.preserve()
+        vault.enforcing.preserve()
         vault.destroyer.settle()
         ledger, _ = vault.working
         open_cases = ledger.cases.list(state=CaseState.STARTED)
@@ -196,7 +196,7 @@ class SealedWorld:
         """The nights that follow a bad one: everything is done, certified, final, and nothing that lives is lost."""
         for hold in self.vault.ledger.holds.list():
             if hold.state is HoldState.PLACING:
-                self.vault.holding.resume(hold.id, actor="test")
+                self.vault.enforcing.resume(hold.id, actor="test")
         for _ in range(2):
             self.vault.clock.at += LEASE_IS_OVER
             self.night()

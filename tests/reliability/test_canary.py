@@ -32,7 +32,7 @@ def test_no_personal_value_leaves_the_stores(tmp_path: Path) -> None:
         issuing_authority="District Court",
         officer=f"{CANARY}-officer",
     )
-    site.holding.place(scope, officer, site.signatory("director"))
+    site.enforcing.place(scope, officer, site.signatory("director"))
     site.close()
     assert made.run("run", "--on", ON) == 0
     made.kill_after(1)

@@ -44,7 +44,7 @@ def killed_again_and_again(made: TestSite) -> None:
     held = {patron(7), patron(42)}
     site = made.site()
     scope = Scope(record_types=frozenset({"loans"}), subjects=frozenset(Personal(one) for one in held))
-    site.holding.place(scope, MATTER, site.signatory("director"))
+    site.enforcing.place(scope, MATTER, site.signatory("director"))
     site.close()
     safe = made.loans_left(due=False) | {id for one in held for id in made.loans_left(patron=one)}
     young = made.files_left(due=False)

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 )
 
 import storage.destroy
-import storage.holding
+import storage.enforcing
 import storage.planning
 from retention.errors import StoreUnavailable
 from retention.holds import Scope
@@ -63,7 +63,7 @@ STEPS = (
     "store: read back",  # 8
     "ledger.batches.conclude",  # 9
     "ledger.certificates.issue",  # 10
-    "ledger.log.append",
+    "ledger.cases.close",
     "spool.drop_manifests",
     "store: barrier",  # after a crash
     "store: fate",
@@ -111,7 +111,7 @@ def _one_thread_and_no_chance(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setattr(storage.destroy, "BARRIER_SECONDS", PATIENCE)
     monkeypatch.setattr(storage.destroy, "PLACING_PATIENCE", 0.0)
     monkeypatch.setattr(storage.destroy, "STAGE_TRIES", 1)
-    monkeypatch.setattr(storage.holding, "BARRIER_SECONDS", PATIENCE)
+    monkeypatch.setattr(storage.enforcing, "BARRIER_SECONDS", PATIENCE)
     yield
     shutil.rmtree(blank_ledger().parent, ignore_errors=True)
     blank_ledger.cache_clear()

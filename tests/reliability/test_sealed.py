@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 import storage.destroy
-import storage.holding
+import storage.enforcing
 from tests.reliability.sealed_world import SealedWorld
 from tests.reliability.world import PATIENCE
 
@@ -36,7 +36,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage.destroy, "BARRIER_SECONDS", PATIENCE)
     monkeypatch.setattr(storage.destroy, "PLACING_PATIENCE", 0.0)
     monkeypatch.setattr(storage.destroy, "STAGE_TRIES", 1)
-    monkeypatch.setattr(storage.holding, "BARRIER_SECONDS", PATIENCE)
+    monkeypatch.setattr(storage.enforcing, "BARRIER_SECONDS", PATIENCE)
 
 
 @cache

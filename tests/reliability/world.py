@@ -29,6 +29,7 @@ from retention.signing import SigningKey, generate
 from storage.certifying import Certifier
 from storage.contract import Pace, Stores
 from storage.destroy import Destroyer
+from storage.enforcing import Enforcing
 from storage.holding import Holding
 from storage.ledger.batches import ELSEWHERE
 from storage.ledger.cases import CaseState
@@ -41,6 +42,7 @@ from tests.simulator.power import Power, PowerCut
 from tests.simulator.store import SimulatorStore, parse
 from tests.simulator.target import Address, Item, Target
 from tests.storage.desk import log_at
+from tests.storage.published import begun, ended
 
 TEXT = """
 version = "1"
@@ -132,6 +134,7 @@ class Watched(Target):
         if gone:
             self.destroyed.add((address, item.version))
             self._world.judge(item.record)
+            self._world.require_begun(item.record.record_type)
         return gone
 
     def put(self, record: Record) -> None:
@@ -177,8 +180,13 @@ class Worker:
     ledger: Ledger
     stores: Stores
     spool: Spool
+    certifier: Certifier
     destroyer: Destroyer
-    holding: Holding
+    enforcing: Enforcing
+
+    @property
+    def holding(self) -> Holding:
+        return self.enforcing.holding
 
 
 @dataclass
@@ -201,6 +209,8 @@ class World:
             for location in record_type.locations:
                 self.targets[location.store].known.add((record_type.id, location.name))
         self._signer: SigningKey = generate("test")
+        self._seen = b""
+        self._under_way: set[str] = set()
         shutil.copy(self.blank, self.folder / "ledger.db")
         self.ledger = Ledger(f"sqlite:///{self.folder / 'ledger.db'}", bytes(32))
         # Statements are compiled once for all worlds: a world has its own engine and would compile every one anew.
@@ -239,6 +249,7 @@ class World:
             ledger=ledger,
             stores=stores,
             spool=spool,
+            certifier=certifier,
             destroyer=Destroyer(
                 ledger=ledger,
                 stores=stores,
@@ -247,7 +258,7 @@ class World:
                 now=self.clock,
                 read_schedule=read_schedule,
             ),
-            holding=Holding(ledger=ledger, stores=stores, schedule=self.schedule, now=self.clock),
+            enforcing=Enforcing(ledger=ledger, stores=stores, schedule=self.schedule, now=self.clock),
         )
 
     def clock(self) -> datetime:
@@ -318,13 +329,13 @@ class World:
         worker.destroyer.dispose(case_id)
 
     def place(self, worker: Worker, scope: Scope) -> None:
-        placed = worker.holding.place(scope, MATTER, self.people[0])
+        placed = worker.enforcing.place(scope, MATTER, self.people[0])
         self.effective[placed.file.id] = placed.file.hold
 
     def complete_placing(self, worker: Worker) -> None:
         for file in self.ledger.holds.list():
             if file.state.value == "placing":
-                placed = worker.holding.resume(file.id, actor="test")
+                placed = worker.enforcing.resume(file.id, actor="test")
                 self.effective[file.id] = placed.file.hold
 
     def release(self, worker: Worker, id: str) -> None:
@@ -347,6 +358,16 @@ class World:
             self.violations.append(
                 f"{record.record_type} {record.key.reveal()} was destroyed: {decision.reasons}"
             )
+
+    def require_begun(self, record_type: str) -> None:
+        """Called at the moment of a destruction: the published log says that a case of that type began, and not that it ended."""
+        log = self.folder / "log"
+        seen = (log / "checkpoint").read_bytes() if (log / "checkpoint").is_file() else b""
+        if seen != self._seen:
+            self._seen, over = seen, ended(log)
+            self._under_way = {type for case, type in begun(log).items() if case not in over}
+        if record_type not in self._under_way:
+            self.violations.append(f"{record_type} went, and the log does not say that a case began")
 
     def outcomes(self, case_id: str) -> dict[Cell, Outcome]:
         """What the ledger says of each line of a case. Two outcomes for one line are a violation."""
@@ -418,6 +439,7 @@ class World:
             self.now += LEASE_IS_OVER
             worker.destroyer.dispose(case.id)
         assert self.ledger.cases.list(state=CaseState.STARTED) == []
+        worker.certifier.catch_up(at=self.clock(), actor="test")
         self.check()
         certified_cases = {certificate.case_id for certificate in self.ledger.certificates.list()}
         claimed = {
@@ -430,6 +452,8 @@ class World:
         uncertified = self.all_destroyed() - claimed - returned
         assert not uncertified, f"{len(uncertified)} destroyed, and no certificate says so"
         assert self.ledger.connection.verify_chain() > 0
+        assert set(begun(self.folder / "log")) == ended(self.folder / "log")
+        assert self.ledger.log.begun() == []
 
     def close(self) -> None:
         self.ledger.close()

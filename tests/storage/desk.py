@@ -210,6 +210,7 @@ def written_hold(
             review_on=date(2025, 9, 1),
         ),
         act(by, at=at),
+        at=at,
     )
 
 

@@ -14,7 +14,7 @@ from retention.signing import SigningKey, generate
 from storage.certifying import Certifier
 from storage.contract import Pace
 from storage.destroy import Destroyer
-from storage.holding import Holding
+from storage.enforcing import Enforcing
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.planning import Plan, open_case
@@ -111,10 +111,11 @@ class Site:
         self.destroyer = Destroyer(
             ledger=ledger, stores=self.stores, spool=self.spool, certifier=self.certifier, now=self.clock
         )
-        self.holding = self.holding_under(self.schedule)
+        self.enforcing = self.enforcing_under(self.schedule)
+        self.holding = self.enforcing.holding
 
-    def holding_under(self, schedule: Schedule) -> Holding:
-        return Holding(ledger=self.ledger, stores=self.stores, schedule=schedule, now=self.clock)
+    def enforcing_under(self, schedule: Schedule) -> Enforcing:
+        return Enforcing(ledger=self.ledger, stores=self.stores, schedule=schedule, now=self.clock)
 
     @property
     def today(self) -> date:

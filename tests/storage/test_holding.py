@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from retention.document import JSON, write
 from retention.errors import LedgerUnavailable, Refused, StoreUnavailable, UsageError
 from retention.holds import CounselVerification, HoldState, Matter, MatterKind, Scope
 from retention.loader import load
 from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.records import Personal
+from retention.signed import Signed
+from retention.signing import PublicKey
+from storage.holding import new_hold_id
 from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Ledger
+from storage.ledger.people import Person
 from storage.planning import criteria_for
 from storage.signatures import Signatory
 from tests.simulator.store import SimulatorBatch
@@ -36,13 +43,14 @@ class Office:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self.enforcing = site.enforcing
         self.holding = site.holding
         self.amara, self.boris, self.chen = (person(site.ledger, name) for name in ("amara", "boris", "chen"))
         self.operator = person(site.ledger, "operator", Role.OPERATOR)
         self.auditor = person(site.ledger, "auditor", Role.AUDITOR)
 
     def placed(self, *subjects: str) -> HoldFile:
-        return self.holding.place(about(*(subjects or ("p-1",))), MATTER, self.amara).file
+        return self.enforcing.place(about(*(subjects or ("p-1",))), MATTER, self.amara).file
 
     def active(self) -> HoldFile:
         return self.holding.confirm(self.placed().id, self.boris)
@@ -72,7 +80,7 @@ def desk(sqlite_ledger: Ledger, tmp_path: Path) -> Office:
 
 
 def test_a_hold_goes_its_whole_way(office: Office) -> None:
-    placed = office.holding.place(about("p-1"), MATTER, office.amara, sealed=True)
+    placed = office.enforcing.place(about("p-1"), MATTER, office.amara, sealed=True)
     file = placed.file
     assert (file.state, file.sealed, placed.stores) == (HoldState.PROVISIONAL, True, ("ils",))
     assert file.provisional_until == file.placed_at + timedelta(days=14)
@@ -125,7 +133,7 @@ def test_a_hold_needs_two_people_to_be_confirmed_and_two_to_be_released(desk: Of
 
 def actions(desk: Office, file: HoldFile, by: Signatory) -> list[Any]:
     return [
-        lambda: desk.holding.place(about("p-2"), MATTER, by),
+        lambda: desk.enforcing.place(about("p-2"), MATTER, by),
         lambda: desk.holding.confirm(file.id, by),
         lambda: desk.holding.request_release(file.id, by, DOCUMENT),
         lambda: desk.holding.approve_release(file.id, by, GRACE),
@@ -221,10 +229,10 @@ def test_a_grace_period_that_began_anew_is_not_ended_by_the_old_one(desk: Office
 
 def test_a_request_that_counsel_rejected_places_nothing(desk: Office) -> None:
     with pytest.raises(Refused, match="counsel rejected"):
-        desk.holding.place(about("p-1"), replace(MATTER, counsel=CounselVerification.REJECTED), desk.amara)
+        desk.enforcing.place(about("p-1"), replace(MATTER, counsel=CounselVerification.REJECTED), desk.amara)
     assert desk.site.ledger.holds.list() == []
     verified = replace(MATTER, counsel=CounselVerification.VERIFIED)
-    assert desk.holding.place(about("p-1"), verified, desk.amara).file.matter == verified
+    assert desk.enforcing.place(about("p-1"), verified, desk.amara).file.matter == verified
 
 
 SENSELESS = {
@@ -247,7 +255,7 @@ SENSELESS = {
 @pytest.mark.parametrize("what", SENSELESS)
 def test_a_hold_that_was_not_thought_about_is_refused_and_not_written(desk: Office, what: str) -> None:
     with pytest.raises(UsageError) as caught:
-        desk.holding.place(SENSELESS[what], MATTER, desk.amara)
+        desk.enforcing.place(SENSELESS[what], MATTER, desk.amara)
     assert "p-1" not in str(caught.value) + caught.value.hint
     assert desk.site.ledger.holds.list(released=True) == []
     assert desk.site.ledger.holds.epoch() == 0
@@ -280,14 +288,14 @@ def test_a_store_that_is_down_leaves_a_hold_that_keeps_and_can_be_completed(offi
     assert office.keeps(file)
     assert site.ledger.holds.in_force().placing
     with pytest.raises(StoreUnavailable):
-        office.holding.resume(file.id, actor="amara")
+        office.enforcing.resume(file.id, actor="amara")
     site.targets["ils"].faults.unreachable = False
     for number in range(3):
         site.add("loan", number)
     assert site.open()[1] is None, "it keeps before it is completed"
-    assert office.holding.resume(file.id, actor="amara").file.state is HoldState.PROVISIONAL
+    assert office.enforcing.resume(file.id, actor="amara").file.state is HoldState.PROVISIONAL
     with pytest.raises(Refused, match="nothing to complete"):
-        office.holding.resume(file.id, actor="amara")
+        office.enforcing.resume(file.id, actor="amara")
 
 
 def test_a_ledger_that_fails_while_placing_places_nothing_or_a_hold_that_keeps(
@@ -302,7 +310,7 @@ def test_a_ledger_that_fails_while_placing_places_nothing_or_a_hold_that_keeps(
             office.placed()
     (file,) = office.site.ledger.holds.list()
     assert office.keeps(file)
-    office.holding.resume(file.id, actor="amara")
+    office.enforcing.resume(file.id, actor="amara")
 
 
 def in_a_batch(site: Site) -> Any:
@@ -367,7 +375,7 @@ def test_the_barrier_is_passed_in_stores_that_only_an_open_cases_own_schedule_na
     for number in range(2):
         site.add("sign-in", number)
     case = site.opened("sign-ins")
-    now = site.holding_under(load(text(without="sign-ins"), "policies.toml"))
+    now = site.enforcing_under(load(text(without="sign-ins"), "policies.toml"))
     everything = Scope(until=site.clock.at)
     assert now.place(everything, MATTER, office.amara).stores == ("ils",), (
         "nothing is being destroyed there yet"
@@ -386,10 +394,10 @@ def test_a_store_in_which_a_case_destroys_needs_an_address_here(office: Office) 
     case = site.opened("sign-ins")
     del site.stores["kiosk"]
     everything = Scope(until=site.clock.at)
-    assert office.holding.place(everything, MATTER, office.amara).stores == ("ils",)
+    assert office.enforcing.place(everything, MATTER, office.amara).stores == ("ils",)
     site.ledger.cases.begin_destroying(case, cleared_by=(), actor="test", at=site.clock())
     with pytest.raises(StoreUnavailable, match="kiosk has no address"):
-        office.holding.place(everything, MATTER, office.amara)
+        office.enforcing.place(everything, MATTER, office.amara)
     assert [file.state for file in site.ledger.holds.list()] == [HoldState.PLACING, HoldState.PROVISIONAL]
 
 
@@ -397,7 +405,7 @@ def test_a_sealed_hold_keeps_and_leaves_no_word_in_the_events(desk: Office) -> N
     secret = Matter(
         number="zq-17", kind=MatterKind.WARRANT, issuing_authority="zq-court", officer="zq-officer"
     )
-    desk.holding.place(about("zq-patron"), secret, desk.amara, sealed=True)
+    desk.enforcing.place(about("zq-patron"), secret, desk.amara, sealed=True)
     events = "".join(f"{event.kind}{event.body}{event.subject}" for event in desk.site.ledger.events())
     assert "hold.placing" in events
     assert "zq" not in events
@@ -405,3 +413,74 @@ def test_a_sealed_hold_keeps_and_leaves_no_word_in_the_events(desk: Office) -> N
         str(step.statement) for file in desk.site.ledger.holds.list() for step in file.actions
     )
     assert "zq" not in statements
+
+
+# The ledger's side alone, as a page uses it.
+
+
+def test_what_a_page_places_keeps_at_once_and_is_effective_when_its_barriers_are_passed(
+    office: Office,
+) -> None:
+    site = office.site
+    id = new_hold_id(site.clock())
+    file = office.holding.place(about("p-1"), MATTER, office.amara, id=id)
+    assert (file.id, file.state) == (id, HoldState.PLACING)
+    for number in range(3):
+        site.add("loan", number)
+    assert site.open()[1] is None, "it keeps before any store was asked"
+    assert office.enforcing.resume(id, actor="keeper").file.state is HoldState.PROVISIONAL
+
+
+def test_several_who_complete_a_hold_at_once_all_see_it_effective(office: Office) -> None:
+    file = office.holding.place(about("p-1"), MATTER, office.amara)
+    with ThreadPoolExecutor(4) as several:
+        looked = [
+            several.submit(office.enforcing._complete, file, "keeper", 0.0) for _ in range(4)
+        ]  # all saw it *placing*
+        assert {placed.result(WAIT).file.state for placed in looked} == {HoldState.PROVISIONAL}
+    events = [event.kind for event in office.site.ledger.events(subject=file.id)]
+    assert events.count("hold.provisional") == 1
+
+
+def test_a_signed_step_binds_what_the_hold_is_about_and_tells_nobody_whom(desk: Office) -> None:
+    one, other = desk.placed("p-1"), desk.placed("p-2")
+    holds = desk.site.ledger.holds
+    said = [desk.site.ledger.holds.get(file.id).actions[0].statement for file in (one, other)]
+    assert [statement["body"] for statement in said] == [holds.mark(one), holds.mark(other)]
+    exchanged = replace(one, scope=other.scope)
+    for changed in (
+        exchanged,
+        replace(one, sealed=True),
+        replace(one, continuing=False),
+        replace(one, id=other.id),
+    ):
+        assert holds.mark(changed) != holds.mark(one)
+    assert "p-1" not in str(said)
+    assert hashlib.sha256(b"p-1").hexdigest() not in str(said)
+
+
+def test_a_step_bears_the_moment_at_which_its_signature_was_asked_for(desk: Office) -> None:
+    asked = desk.site.clock().replace(microsecond=0)
+    desk.site.clock.at += timedelta(minutes=3)
+    file = desk.holding.place(about("p-1"), MATTER, Asked(by=desk.amara, at=asked))
+    assert (file.actions[0].at, file.actions[0].statement["at"]) == (asked, write(asked))
+    assert file.placed_at > asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A person whose signature was asked for earlier."""
+
+    by: Signatory
+    at: datetime
+
+    @property
+    def person(self) -> Person:
+        return self.by.person
+
+    @property
+    def public(self) -> PublicKey:
+        return self.by.public
+
+    def sign(self, statement: Mapping[str, JSON]) -> Signed:
+        return self.by.sign(statement)

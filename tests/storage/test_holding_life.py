@@ -94,7 +94,7 @@ class Life(RuleBasedStateMachine):
         self.site.targets["ils"].faults.unreachable = down
         before = {file.id for file in self.ledger.holds.list(released=True)}
         try:
-            self.site.holding.place(about("p-1"), MATTER, self.people[by])
+            self.site.enforcing.place(about("p-1"), MATTER, self.people[by])
         except RetentionError:
             assert down or NAMES[by] is not Role.CUSTODIAN
         for file in self.ledger.holds.list(released=True):
@@ -128,7 +128,7 @@ class Life(RuleBasedStateMachine):
         who = None if by is None else self.people[by]
         try:
             if who is None or by is None:
-                holding.resume(id, actor="test")
+                self.site.enforcing.resume(id, actor="test")
             elif action == "confirm":
                 holding.confirm(id, who)
                 known.confirmed_by = by

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import threading
 from collections.abc import Iterator
@@ -11,9 +13,12 @@ import pytest
 from sqlalchemy import text
 
 from retention.checkpoint import open_checkpoint
+from retention.document import JSON
+from retention.envelope import sign
 from retention.errors import Unavailable, VerificationFailed
 from retention.log_files import LogFiles
 from retention.logged import entry_of
+from retention.signing import generate
 from retention.tiles import MAX_ENTRY, Hashes, Tile, all_tiles, bundles, entry_hash
 from retention.tree import consistent, includes, root
 from storage import log as log_module
@@ -110,9 +115,16 @@ def test_steps_of_any_size_give_one_log(sqlite_ledger: Ledger, tmp_path: Path) -
 
 
 def test_a_large_envelope_is_entered_by_its_digest() -> None:
-    small, large = b"x" * MAX_ENTRY, b"x" * (MAX_ENTRY + 1)
+    signer = generate("test")
+    small = b"x" * MAX_ENTRY
     assert entry_of(small) == small
-    assert b'"size":65536' in entry_of(large)
+    told: dict[str, JSON] = {"predicateType": "large", "subject": [], "text": "x" * MAX_ENTRY}
+    large = sign(told, [signer])
+    entry = json.loads(entry_of(large))
+    assert (entry["size"], entry["sha256"]) == (len(large), hashlib.sha256(large).hexdigest())
+    assert (entry["predicateType"], entry["subject"]) == ("large", [])
+    with pytest.raises(VerificationFailed):
+        entry_of(small + b"x")
 
 
 class Killed(BaseException):

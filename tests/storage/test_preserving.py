@@ -51,7 +51,7 @@ def office(sqlite_ledger: Ledger, tmp_path: Path) -> Office:
 
 
 def test_placing_pushes_the_hold_down_after_the_barrier_and_before_it_is_effective(office: Office) -> None:
-    placed = office.site.holding.place(about("p-1"), MATTER, office.amara).file
+    placed = office.site.enforcing.place(about("p-1"), MATTER, office.amara).file
     assert office.vault.told == [
         ("barrier",),
         ("preserve", "loan", placed.id),
@@ -61,10 +61,10 @@ def test_placing_pushes_the_hold_down_after_the_barrier_and_before_it_is_effecti
 
 
 def test_a_hold_is_pushed_down_with_all_others_that_touch_the_place(office: Office) -> None:
-    first = office.site.holding.place(about("p-1"), MATTER, office.amara).file
-    office.site.holding.place(about("p-2", record_type="sign-ins"), MATTER, office.amara)
+    first = office.site.enforcing.place(about("p-1"), MATTER, office.amara).file
+    office.site.enforcing.place(about("p-2", record_type="sign-ins"), MATTER, office.amara)
     office.vault.told.clear()
-    second = office.site.holding.place(about("p-2"), MATTER, office.amara).file
+    second = office.site.enforcing.place(about("p-2"), MATTER, office.amara).file
     assert ("preserve", "loan", *sorted((first.id, second.id))) in office.vault.told
 
 
@@ -76,29 +76,29 @@ def test_a_push_down_that_fails_leaves_the_hold_placing_and_keeping_until_it_is_
     with pytest.raises(
         StoreUnavailable, match=r"is written down and keeps, .*the vault does not answer"
     ) as raised:
-        office.site.holding.place(about("p-1"), MATTER, office.amara)
+        office.site.enforcing.place(about("p-1"), MATTER, office.amara)
     assert "--resume" in raised.value.hint
     (file,) = office.site.ledger.holds.list()
     assert file.state is HoldState.PLACING
     planned, case = office.site.open()
     assert (planned.due, case) == (0, None)
     office.vault.fails = False
-    assert office.site.holding.resume(file.id, actor="amara").file.state is HoldState.PROVISIONAL
+    assert office.site.enforcing.resume(file.id, actor="amara").file.state is HoldState.PROVISIONAL
     assert ("preserve", "loan", file.id) in office.vault.told
 
 
 def test_what_was_released_is_let_go_of_before_the_next_run(office: Office) -> None:
-    holding = office.site.holding
-    file = holding.place(about("p-1"), MATTER, office.amara).file
+    holding, enforcing = office.site.holding, office.site.enforcing
+    file = enforcing.place(about("p-1"), MATTER, office.amara).file
     holding.request_release(file.id, office.amara, DOCUMENT)
     holding.approve_release(file.id, office.boris, timedelta(days=1))
     office.vault.told.clear()
-    assert holding.preserve() == []
+    assert enforcing.preserve() == []
     assert ("preserve", "loan", file.id) in office.vault.told, "a hold in grace keeps"
     office.site.clock.at += timedelta(days=2)
     assert holding.end_grace(actor="scheduler") == [file.id]
     office.vault.told.clear()
-    assert holding.preserve() == []
+    assert enforcing.preserve() == []
     assert ("preserve", "loan") in office.vault.told
 
 
@@ -106,5 +106,5 @@ def test_a_store_that_cannot_be_pushed_into_before_a_run_is_told_and_keeps_no_ot
     office: Office,
 ) -> None:
     office.vault.fails = True
-    (trouble,) = office.site.holding.preserve()
+    (trouble,) = office.site.enforcing.preserve()
     assert (type(trouble), str(trouble)) == (StoreUnavailable, "the vault does not answer")

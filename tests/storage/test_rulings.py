@@ -123,7 +123,9 @@ def test_a_ruling_that_nobody_signed_stops_everything(office: Office, ledger_url
     columns = "record_type, kind, until, statement, signature, at"
     with behind_its_back(ledger_url) as connection:
         connection.execute(
-            text(f"INSERT INTO ruling (person, {columns}) SELECT 'bela', {columns} FROM ruling")  # our own names
+            text(
+                f"INSERT INTO ruling (person, {columns}) SELECT 'bela', {columns} FROM ruling"
+            )  # our own names
         )
     with pytest.raises(VerificationFailed):
         rulings_of(office.ledger, "loans")

@@ -16,7 +16,6 @@ from retention.errors import KeyStoreUnavailable, KeyUnreadable, SettingsError
 from storage.keys.roots.kms_client import KmsClient, NoSuchKey, asking, region_of
 from storage.keys.roots.root import Made, OpenRoot, RootState, RootVersion, Standing, through_memory
 from storage.keys.secret import KEY_BYTES, SecretKey
-from storage.keys.values import MethodCap
 from storage.keys.wrapping import Place, committed
 
 SHORTEST_DAYS, LONGEST_DAYS = 7, 30
@@ -166,8 +165,6 @@ class OpenKms:
 
 class KmsRoot:
     """``window_days``: how long a destroyed version can still be called back (7 to 30)."""
-
-    cap: MethodCap = "cryptographic-erase"
 
     def __init__(self, client: KmsClient, *, window_days: int) -> None:
         self._keys = KmsKeys(client, window_days=window_days)

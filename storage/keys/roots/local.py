@@ -19,7 +19,6 @@ from retention.errors import KeyStoreUnavailable, KeyUnreadable
 from storage.keys import wrapping
 from storage.keys.roots.root import Made, OpenRoot, RootState, RootVersion, Standing, through_memory
 from storage.keys.secret import KEY_BYTES, SecretKey
-from storage.keys.values import MethodCap
 from storage.keys.wrapping import Place
 from storage.spool import create_private, make_durable
 
@@ -120,8 +119,6 @@ class KeyFiles:
 
 class LocalRoot:
     """``folder``: where root files lie; outside every backup of the key store."""
-
-    cap: MethodCap = "clear"
 
     def __init__(self, folder: Path) -> None:
         self.files = KeyFiles(folder, "root")

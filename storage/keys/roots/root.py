@@ -15,7 +15,6 @@ from typing import Protocol
 
 from retention.errors import SettingsError
 from storage.keys.secret import SecretKey
-from storage.keys.values import MethodCap
 from storage.keys.wrapping import Place
 
 
@@ -83,11 +82,6 @@ class OpenRoot(Protocol):
 
 class Root(Protocol):
     """One kind of root."""
-
-    @property
-    def cap(self) -> MethodCap:
-        """The most that may be claimed of keys that only a destroyed version of this kind could open."""
-        ...
 
     def create(self, id: str, *, again: bool) -> Made:
         """A new version. ``again``: an earlier attempt under this id was interrupted, and nothing was wrapped under it."""

@@ -16,15 +16,12 @@ from storage.keys.roots.kms_client import KmsClient, asking
 from storage.keys.roots.local import KeyFiles, OpenLocal, require_registered
 from storage.keys.roots.root import Made, OpenRoot, RootState, RootVersion, Standing
 from storage.keys.secret import KEY_BYTES, SecretKey, derived
-from storage.keys.values import MethodCap
 
 _INFO = b"retention two-share root v1"
 
 
 class TwoShareRoot:
     """``folder``: where the local shares lie; outside every backup of the key store."""
-
-    cap: MethodCap = "cryptographic-erase"
 
     def __init__(self, client: KmsClient, folder: Path, *, window_days: int) -> None:
         self._keys = KmsKeys(client, window_days=window_days)

@@ -57,13 +57,14 @@ def test_precision_and_recall_on_files_as_libraries_have_them(tmp_path: Path, se
 
 def test_no_value_of_any_file_is_in_the_report_or_the_memory(tmp_path: Path) -> None:
     corpus.build(tmp_path / "files", 7)
-    memory = tmp_path / "scans.json"
-    told = repr(scanner(memory).scan([tmp_path / "files"], NOW)) + memory.read_text()
+    memory = tmp_path / "scans.db"
+    told = repr(scanner(memory).scan([tmp_path / "files"], NOW)) + memory.read_bytes().decode("latin-1")
     for line in (tmp_path / "files" / "ums-submission.csv").read_text().splitlines()[1:]:
         for value in line.split(","):
             if len(value) >= 6:
                 assert value not in told
-    assert "no-header.txt" not in memory.read_text()
+    assert b"no-header.txt" not in memory.read_bytes()
+    assert memory.stat().st_mode & 0o777 == 0o600
 
 
 @given(st.integers(0, 10**13 - 1))
@@ -109,7 +110,7 @@ def test_what_did_not_change_is_not_read_again_and_what_did_is(tmp_path: Path) -
     path = tmp_path / "files" / "cards.txt"
     chance = random.Random(3)
     path.write_text("\n".join(corpus.barcode(chance) for _ in range(120)))
-    look = scanner(tmp_path / "memory.json")
+    look = scanner(tmp_path / "memory.db")
     (first,) = look.scan([tmp_path / "files"], NOW).results
     assert (first.drift, first.first_seen) == ((Drift.NEW,), NOW)
     before = path.stat()
@@ -127,7 +128,7 @@ def test_new_columns_and_new_kinds_are_drift(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     path = tmp_path / "files" / "vendor.csv"
     people = [corpus.person(random.Random(n)) for n in range(30)]
-    look = scanner(tmp_path / "memory.json")
+    look = scanner(tmp_path / "memory.db")
     for names, drift in (
         (["cardnumber", "surname"], {Drift.NEW}),
         (["cardnumber", "surname", "dateofbirth"], {Drift.COLUMNS, Drift.KINDS}),
@@ -138,9 +139,9 @@ def test_new_columns_and_new_kinds_are_drift(tmp_path: Path) -> None:
 
 
 def test_a_memory_that_cannot_be_read_is_no_empty_memory(tmp_path: Path) -> None:
-    (tmp_path / "memory.json").write_text("{")
+    (tmp_path / "memory.db").write_text("{" * 600)
     with pytest.raises(Unavailable):
-        scanner(tmp_path / "memory.json").scan([tmp_path], NOW)
+        scanner(tmp_path / "memory.db").scan([tmp_path], NOW)
 
 
 def test_archives_images_and_bombs_are_told_and_not_called_clean(tmp_path: Path) -> None:

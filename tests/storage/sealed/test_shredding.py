@@ -183,7 +183,7 @@ def test_what_a_hold_covers_leaves_its_cohort_and_always_opens_while_the_matter_
     amara, boris = person(vault.ledger, "amara"), person(vault.ledger, "boris")
     held = [vault.seal(number, days=40, camera="stacks") for number in range(2)]
     free = [vault.seal(number, days=40, camera="door") for number in range(3)]
-    hold = vault.holding.place(on_camera("stacks"), MATTER, amara).file
+    hold = vault.enforcing.place(on_camera("stacks"), MATTER, amara).file
     planned, case = vault.plan()
     assert case is not None
     assert (planned.records, planned.kept) == (3, {KeepReason.HELD: 2})
@@ -198,7 +198,7 @@ def test_what_a_hold_covers_leaves_its_cohort_and_always_opens_while_the_matter_
     vault.clock.at += timedelta(days=2)
     vault.holding.end_grace(actor="test")
     assert vault.plan()[1] is None, "it is let go of before the next run, not by the survey"
-    assert vault.holding.preserve() == []
+    assert vault.enforcing.preserve() == []
     disposal = vault.night()
     assert disposal.counts == {Outcome.DESTROYED: 1}
     assert not any(vault.opens(id) for id in held)
@@ -213,7 +213,7 @@ def test_a_hold_placed_after_the_survey_keeps_what_it_covers_and_no_more(vault: 
     amara = person(vault.ledger, "amara")
     held, free = vault.seal(1, days=40, camera="stacks"), vault.seal(2, days=50, camera="door")
     case = vault.case()
-    vault.holding.place(on_camera("stacks"), MATTER, amara)
+    vault.enforcing.place(on_camera("stacks"), MATTER, amara)
     assert vault.destroyer.dispose(case.id).counts == {Outcome.WITHHELD: 1, Outcome.DESTROYED: 1}
     assert (vault.opens(held), vault.opens(free)) == (True, False)
 
@@ -227,13 +227,13 @@ def test_a_hold_that_could_not_be_pushed_down_keeps_everything_it_might_cover(
     (root,) = (vault.folder / "roots").iterdir()
     root.rename(vault.folder / "aside")
     with pytest.raises(StoreUnavailable, match="is written down and keeps"):
-        vault.holding.place(on_camera("stacks"), MATTER, amara)
+        vault.enforcing.place(on_camera("stacks"), MATTER, amara)
     assert vault.destroyer.dispose(case.id).counts == {Outcome.WITHHELD: 2}
     assert vault.plan()[1] is None
     (vault.folder / "aside").rename(root)
     assert all(vault.opens(id) for id in clips)
     (hold,) = vault.ledger.holds.list()
-    vault.holding.resume(hold.id, actor="amara")
+    vault.enforcing.resume(hold.id, actor="amara")
     assert destroyed(vault.night()) == 1
     assert [vault.opens(id) for id in clips] == [True, False]
 
@@ -243,10 +243,10 @@ def test_a_clip_sealed_after_the_hold_was_placed_is_kept_with_its_cohort_until_t
 ) -> None:
     amara = person(vault.ledger, "amara")
     vault.seal(1, days=40)
-    vault.holding.place(on_camera("stacks"), MATTER, amara)
+    vault.enforcing.place(on_camera("stacks"), MATTER, amara)
     late = vault.seal(2, days=40, camera="stacks")
     assert vault.plan()[1] is None
-    vault.holding.preserve()
+    vault.enforcing.preserve()
     assert destroyed(vault.night()) == 1
     assert vault.opens(late)
 
@@ -254,7 +254,7 @@ def test_a_clip_sealed_after_the_hold_was_placed_is_kept_with_its_cohort_until_t
 def test_one_object_is_explained_as_the_destroyer_sees_it(vault: Vault) -> None:
     amara = person(vault.ledger, "amara")
     due, held = vault.seal(1, days=40), vault.seal(2, days=50, camera="stacks")
-    vault.holding.place(on_camera("stacks"), MATTER, amara)
+    vault.enforcing.place(on_camera("stacks"), MATTER, amara)
     holds = vault.ledger.holds.in_force().touching("clips", "cameras")
     records = [vault.store.read(vault.criteria, id) for id in (due, held)]
     assert None not in records
@@ -298,7 +298,7 @@ def test_a_hold_keeps_what_was_withdrawn(vault: Vault) -> None:
     withdrawn = vault.seal(1, days=3, camera="stacks")
     vault.keys.withdraw(withdrawn, reason="consent withdrawn", at=vault.clock())
     case = vault.case()
-    vault.holding.place(on_camera("stacks"), MATTER, amara)
+    vault.enforcing.place(on_camera("stacks"), MATTER, amara)
     assert vault.destroyer.dispose(case.id).counts == {Outcome.WITHHELD: 1}
     planned, nothing = vault.plan()
     assert (nothing, planned.kept) == (None, {KeepReason.HELD: 1})
@@ -458,7 +458,7 @@ def test_a_key_store_on_postgresql_is_the_gate_and_the_witness_as_well(
     case = vault.case()
     with ThreadPoolExecutor(1) as beside:
         with vault.store.batch(vault.criteria):
-            placing = beside.submit(vault.holding.place, on_camera("stacks"), MATTER, amara)
+            placing = beside.submit(vault.enforcing.place, on_camera("stacks"), MATTER, amara)
             time.sleep(0.3)
             assert not placing.done(), "placing waits for the batch in flight"
         placing.result(30)
@@ -483,7 +483,7 @@ def test_no_key_and_nothing_personal_stands_in_the_ledger_or_the_evidence(vault:
     amara = person(vault.ledger, "amara")
     ids = [vault.seal(number, days=40, camera="zqcanary-camera") for number in range(2)]
     keys = [bytes(vault.keys.key_of(id).reveal()) for id in ids]
-    vault.holding.place(
+    vault.enforcing.place(
         Scope(cameras=frozenset({"zqcanary-other"}), subjects=frozenset({Personal("zqcanary-patron")})), MATTER, amara
     )  # fmt: skip
     disposal = vault.night()

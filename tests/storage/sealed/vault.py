@@ -24,9 +24,9 @@ from retention.verify import Report, verify
 from storage.certifying import Certifier
 from storage.contract import Store
 from storage.destroy import Destroyer, Disposal
+from storage.enforcing import Enforcing
 from storage.files.sealed_name import sealed_name
 from storage.files.store import FileStore
-from storage.holding import Holding
 from storage.keys.keystore import KeyStore
 from storage.keys.roots.kms import KmsRoot
 from storage.keys.roots.local import LocalRoot
@@ -132,7 +132,8 @@ class Vault:
         self.destroyer = Destroyer(
             ledger=ledger, stores=stores, spool=self.spool, certifier=self.certifier, now=self.clock
         )
-        self.holding = Holding(ledger=ledger, stores=stores, schedule=self.schedule, now=self.clock)
+        self.enforcing = Enforcing(ledger=ledger, stores=stores, schedule=self.schedule, now=self.clock)
+        self.holding = self.enforcing.holding
         self.working = ledger, stores
 
     def close(self) -> None:
