@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     """Cron of the nightly run, in the library's time zone."""
     remind: str = "0 8 * * 1-5"
     """Cron of the reminders."""
+    notices: SecretStr | None = None
+    """Where notices go: addresses as Apprise writes them (``mailtos://…``, ``slack://…``, ``json://…``), separated by spaces."""
     scan: str = "30 4 * * 0"
     """Cron of the scan for personal data that nobody answers for."""
     scan_paths: str = ""
@@ -113,6 +115,10 @@ class Settings(BaseSettings):
     coverage: str = "0 6 * * 1"
     """Cron of the look for what no rule speaks about."""
     stores: dict[str, StoreSettings] = {}
+
+    @property
+    def notices_to(self) -> tuple[str, ...]:
+        return () if self.notices is None else tuple(self.notices.get_secret_value().split())
 
     @property
     def required(self) -> Requirements:

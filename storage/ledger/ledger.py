@@ -20,6 +20,7 @@ from storage.ledger.exports import Exports
 from storage.ledger.holds import Holds
 from storage.ledger.invitations import Invitations
 from storage.ledger.log_entries import LogEntries
+from storage.ledger.looks import Looks
 from storage.ledger.people import People
 from storage.ledger.person_steps import PersonSteps
 from storage.ledger.questions import Questions
@@ -57,6 +58,7 @@ class Ledger:
         self.steps = PersonSteps(self.connection)
         self.rulings = RulingRows(self.connection)
         self.invitations = Invitations(self.connection)
+        self.looks = Looks(self.connection)
         self.questions = Questions(self.connection, sealer)
         self.certificates = Certificates(self.connection)
         self.log = LogEntries(self.connection)
