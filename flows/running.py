@@ -65,6 +65,8 @@ class Result:
     case: Case | None = None
     disposal: Disposal | None = None
     error: RetentionError | None = None
+    extended: date | None = None
+    """The day to which people put its disposition off."""
 
 
 @dataclass(kw_only=True)
@@ -152,11 +154,16 @@ def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
 def begin(
     site: Site, record_type: RecordType, day: date, watcher: Watcher
 ) -> tuple[Plan | None, Case | None]:
-    """Step 1 for a record type: its open case, if there is one; otherwise a fresh plan, and a new case if anything is due."""
+    """Step 1 for a record type: its open case, if there is one; otherwise a fresh plan, and a new case if anything is due.
+
+    Neither while people have put its disposition off.
+    """
     sight_exports(site, [record_type])
     open_cases = site.ledger.cases.list(state=CaseState.STARTED, record_type=record_type.id)
     if open_cases:
         return None, open_cases[-1]
+    if site.rulings.extended(record_type.id) is not None:
+        return None, None
     return open_case(
         ledger=site.ledger, stores=site.stores, spool=site.spool, schedule=site.schedule, schedule_text=site.schedule_text,
         record_type=record_type, on=day, actor=ACTOR, now=site.now(),
@@ -168,15 +175,16 @@ def _apply(site: Site, record_type: RecordType, day: date, execute: bool, watche
     def surveyed(location: str, count: int) -> None:
         watcher.surveying(record_type.id, location, count)
 
+    extended = site.rulings.extended(record_type.id)
     if not execute:
         planned = plan(
             ledger=site.ledger, stores=site.stores, spool=site.spool, schedule=site.schedule, record_type=record_type, on=day,
             case_id=None, progress=surveyed,
         )  # fmt: skip
-        return Result(record_type=record_type.id, plan=planned)
+        return Result(record_type=record_type.id, plan=planned, extended=extended)
     fresh, case = begin(site, record_type, day, watcher)
     disposal = None if case is None else dispose(site, case.id, watcher)
-    return Result(record_type=record_type.id, plan=fresh, case=case, disposal=disposal)
+    return Result(record_type=record_type.id, plan=fresh, case=case, disposal=disposal, extended=extended)
 
 
 def dispose(site: Site, case_id: str, watcher: Watcher | None = None) -> Disposal:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from flows import quiet
+from flows.keeping import keeping
 from flows.server import PrefectServer
 from flows.settings import Settings
 from flows.wiring import Site
@@ -28,14 +30,15 @@ SETTLE = "*/30 * * * *"
 """Cron of the settling run: what a power cut interrupted is known within half an hour."""
 
 
-def serve(settings: Settings) -> None:
-    """Serve until interrupted. Raises `SettingsError`, `ScheduleInvalid`, `Unavailable` before anything was started."""
+def serve(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until interrupted, with a keeper of holds beside it, whose trouble is told. Raises `SettingsError`, `ScheduleInvalid`, `Unavailable` before anything was started."""
     site = Site(settings)
     zone = site.schedule.library.zone
     site.ledger.require_ready(site.now())
     site.close()
     quiet.apply(settings.state_dir)
     with ExitStack() as stack:
+        stack.enter_context(keeping(settings, tell))
         if "PREFECT_API_URL" not in os.environ:
             server = stack.enter_context(PrefectServer(quiet.home(settings.state_dir)))
             server.wait()

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as Unreadable
 
 from retention.errors import SettingsError
+from storage.clearing import Requirements
 from storage.keys.roots.root import RootKind
 
 
@@ -114,6 +115,10 @@ class Settings(BaseSettings):
     """Days for which a deleted root can still be called back."""
     grace_days: int = Field(default=7, ge=1, le=3650)
     """Days between the second signature of a release and the moment a hold no longer keeps."""
+    standing_approvals: Literal["optional", "required"] = "optional"
+    """Whether rules with ``approval = "standing"`` need a standing approval by two people before anything goes under them."""
+    ethics: Literal["optional", "required"] = "optional"
+    """Whether who approves must have acknowledged the code of ethics this year."""
     seal: str = "45 1 * * *"
     """Cron of the sealing run, before the nightly one."""
     nightly: str = "15 2 * * *"
@@ -131,6 +136,10 @@ class Settings(BaseSettings):
     coverage: str = "0 6 * * 1"
     """Cron of the look for what no rule speaks about."""
     stores: dict[str, StoreSettings] = {}
+
+    @property
+    def required(self) -> Requirements:
+        return Requirements(standing=self.standing_approvals == "required", ethics=self.ethics == "required")
 
     @property
     def ledger(self) -> str:

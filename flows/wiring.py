@@ -47,6 +47,7 @@ from storage.ledger.sealing import KEY_BYTES
 from storage.log import Log
 from storage.paper import document_key
 from storage.paper.document_key import DocumentKey
+from storage.rulings import Rulings
 from storage.s3.store import S3Store
 from storage.s3.wire import Address
 from storage.scanning.known import Known
@@ -56,6 +57,7 @@ from storage.signatures import Signatory
 from storage.signing_keys import SigningKeys
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
+from storage.staff import Staff
 from storage.witnessing import Witness
 
 
@@ -210,11 +212,22 @@ class Site:
             now=self.now,
             read_schedule=frozen,
             pace=self.stores.pace,
+            required=self.settings.required,
         )
 
     @cached_property
     def dispositions(self) -> Dispositions:
-        return Dispositions(ledger=self.ledger, now=self.now, read_schedule=frozen)
+        return Dispositions(
+            ledger=self.ledger, now=self.now, read_schedule=frozen, required=self.settings.required
+        )
+
+    @cached_property
+    def staff(self) -> Staff:
+        return Staff(ledger=self.ledger, now=self.now)
+
+    @cached_property
+    def rulings(self) -> Rulings:
+        return Rulings(ledger=self.ledger, schedule=self.schedule, now=self.now)
 
     @cached_property
     def enforcing(self) -> Enforcing:

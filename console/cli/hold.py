@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -19,12 +19,11 @@ from console.cli.hold_lines import hold_facts, hold_lines
 from console.cli.options import Flag, Here, Json, KeyFile, Many, MaybeName
 from console.cli.session import Session
 from console.cli.site import opened
+from flows.previewing import preview as preview_of
 from flows.wiring import Site
-from retention.decide import KeepReason
 from retention.errors import UsageError
-from retention.holds import CounselVerification, Hold, HoldState, Matter, MatterKind, Scope
+from retention.holds import CounselVerification, Matter, MatterKind, Scope
 from retention.records import Personal
-from storage.planning import criteria_for, store_of
 
 Texts = Annotated[list[str] | None, Many]
 Text = str | None
@@ -191,25 +190,21 @@ def _scope(session: Session, site: Site, given: ScopeOptions) -> Scope:
 
 def _preview(site: Site, scope: Scope) -> Answer:
     """Count what the hold would keep, whatever else keeps it. Nothing is written anywhere."""
-    site.enforcing.check(scope)
-    hold = Hold(id="preview", state=HoldState.ACTIVE, scope=scope)
-    found: list[dict[str, Any]] = []
-    for record_type in site.schedule.record_types:
-        for location in record_type.locations:
-            if scope.touches(record_type.id, *location.stores):
-                criteria = criteria_for(site.schedule, record_type, location.name, site.today())
-                survey = store_of(site.stores, location.store).survey(
-                    criteria, [hold], lambda _: None, lambda _: None
-                )
-                place = {"record_type": record_type.id, "location": location.name, "store": location.store}
-                found.append({**place, "kept": survey.kept[KeepReason.HELD], "of": survey.population})
-    total = sum(one["kept"] for one in found)
+    found = preview_of(site, scope)
     rows = [
-        (f"{one['record_type']}/{one['location']}", one["store"], number(one["kept"]), number(one["of"]))
-        for one in found
+        (f"{one.record_type}/{one.location}", one.store, number(one.kept), number(one.of))
+        for one in found.places
     ]
+    stops = f" and could stop {words.plural(len(found.cases), 'case')}" if found.cases else ""
     lines: list[Line] = [
-        heading(f"Preview: nothing was placed. The hold would keep {words.plural(total, 'record')}."),
+        heading(
+            f"Preview: nothing was placed. The hold would keep {words.plural(found.keeps, 'record')}{stops}."
+        ),
         Table(heads=("where", "store", "keeps", "of"), rows=rows, right=frozenset({2, 3})),
     ]
-    return Answer(command="hold.preview", body={"keeps": total, "places": found}, lines=lines)
+    places = [
+        {"record_type": one.record_type, "location": one.location, "store": one.store, "kept": one.kept, "of": one.of}
+        for one in found.places
+    ]  # fmt: skip
+    body = {"keeps": found.keeps, "places": places, "cases": list(found.cases)}
+    return Answer(command="hold.preview", body=body, lines=lines)

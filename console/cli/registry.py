@@ -31,6 +31,7 @@ class Command:
 GROUPS = {
     "hold": "Legal holds: a duty to preserve beats every rule.",
     "case": "Disposition cases: what a run wants to destroy, and who approved it.",
+    "standing": "Standing approvals: two people approve a rule instead of every case under it.",
     "certificate": "Certificates of destruction.",
     "export": "Exports: what left the library system, for whom, on what ground, and how old it is.",
     "log": "The transparency log: what was certified, in an order that nobody can change afterwards.",
@@ -101,6 +102,38 @@ COMMANDS = (
         "The signature covers this manifest under this schedule. A hold placed later that touches the case makes it void.",
     ),
     Command("case return", "console.cli.case:return_", "Send a case back: nothing is destroyed under it."),
+    Command(
+        "case withdraw",
+        "console.cli.case:withdraw",
+        "Take back your own approval of a case, until destroying begins: also while it is cooling off.",
+    ),
+    Command(
+        "case except",
+        "console.cli.case:except_",
+        "Take single items out of a case before destroying begins.\n\n"
+        "They stay this time and are due again in the next case. Approvals given before no longer count.",
+    ),
+    Command(
+        "case extend",
+        "console.cli.case:extend",
+        "Put the disposition of a case's record type off to a day; the case ends as returned.\n\n"
+        "Never past the first maximum of its records: only a hold carries a record past its maximum.",
+    ),
+    Command(
+        "standing list",
+        "console.cli.standing:list_",
+        "List the record types with a standing approval, or without.",
+    ),
+    Command(
+        "standing propose",
+        "console.cli.standing:propose",
+        "Propose a standing approval of a rule, as the first of two people.\n\n"
+        "It covers the rule exactly as it stands: any change of the record type in the schedule ends it.",
+    ),
+    Command(
+        "standing agree", "console.cli.standing:agree", "Agree to a standing approval, as the second person."
+    ),
+    Command("standing revoke", "console.cli.standing:revoke", "End a standing approval at once."),
     Command(
         "sign",
         "console.cli.sign:sign",
@@ -197,6 +230,28 @@ COMMANDS = (
         "Add a person and make their signing key.\n\n"
         "The private key is written once, readable by its owner only, and kept nowhere else.",
     ),
+    Command(
+        "person role",
+        "console.cli.person_life:role",
+        "Give a person another role. What they signed before counts by the role they had then.",
+    ),
+    Command(
+        "person disable",
+        "console.cli.person_life:disable",
+        "Disable a person: they can do nothing from now on.",
+    ),
+    Command("person enable", "console.cli.person_life:enable", "Enable a person again."),
+    Command(
+        "person invite",
+        "console.cli.person_life:invite",
+        "Make a one-time code with which a person sets their first password or passkey in the console.",
+    ),
+    Command(
+        "person acknowledge-ethics",
+        "console.cli.person_life:acknowledge_ethics",
+        "Sign that you have read the code of ethics and keep to it this year.",
+    ),
+    Command("person show", "console.cli.person_life:show", "Show a person and what became of them."),
     Command("person list", "console.cli.person:list_", "List the people and their public keys."),
     Command(
         "keys status",
@@ -250,7 +305,15 @@ COMMANDS = (
         "halt", "console.cli.upkeep:halt", "Engage the kill switch: nothing is destroyed until it is lifted."
     ),
     Command(
-        "serve flows", "console.cli.serve:flows", "Run the nightly schedule and the reminders until stopped."
+        "serve flows",
+        "console.cli.serve:flows",
+        "Run the nightly schedule, the reminders and the keeper of holds until stopped.",
+    ),
+    Command(
+        "serve holds",
+        "console.cli.serve:holds",
+        "Make holds effective that were placed in a page, and answer what pages ask, until stopped.\n\n"
+        "`serve flows` does this too; several at once do no harm.",
     ),
     Command(
         "doctor",

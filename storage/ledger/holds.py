@@ -7,6 +7,7 @@ backup counts the same epochs again.
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -156,6 +157,16 @@ class Holds:
         with self._db.read() as connection:
             ids = connection.execute(query).scalars().all()
         return [self.get(id) for id in ids]
+
+    def placing(self) -> builtins.list[str]:
+        """Ids of the holds that are not effective everywhere yet, oldest first. Reads nothing of what they are about."""
+        query = (
+            select(tables.hold.c.id)
+            .where(tables.hold.c.state == HoldState.PLACING.value)
+            .order_by(tables.hold.c.placed_at, tables.hold.c.id)
+        )
+        with self._db.read() as connection:
+            return [*connection.execute(query).scalars()]
 
     def mark(self, file: HoldFile) -> str:
         """A keyed digest (hex) of what a hold is about, for statements: it binds scope, matter and flags, and tells nobody any of it."""

@@ -15,10 +15,15 @@ from storage.ledger.batches import Batches
 from storage.ledger.cases import Cases
 from storage.ledger.certificates import Certificates
 from storage.ledger.connection import BUSY_SECONDS, LedgerConnection, unstamp
+from storage.ledger.exceptions import Exceptions
 from storage.ledger.exports import Exports
 from storage.ledger.holds import Holds
+from storage.ledger.invitations import Invitations
 from storage.ledger.log_entries import LogEntries
 from storage.ledger.people import People
+from storage.ledger.person_steps import PersonSteps
+from storage.ledger.questions import Questions
+from storage.ledger.rulings import RulingRows
 from storage.ledger.sealing import Sealer
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -38,7 +43,7 @@ class Event:
 
 
 class Ledger:
-    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``, ``exports``, ``log``: each writes its own tables and the shared chain of events."""
+    """``cases``, ``exceptions``, ``batches``, ``holds``, ``people``, ``steps``, ``rulings``, ``certificates``, ``exports``, ``log``, ``questions``: each writes its own tables and the shared chain of events."""
 
     def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
@@ -47,7 +52,12 @@ class Ledger:
         sealer = Sealer(sealing_key)
         self.holds = Holds(self.connection, sealer)
         self.exports = Exports(self.connection, sealer)
+        self.exceptions = Exceptions(self.connection, sealer)
         self.people = People(self.connection)
+        self.steps = PersonSteps(self.connection)
+        self.rulings = RulingRows(self.connection)
+        self.invitations = Invitations(self.connection)
+        self.questions = Questions(self.connection, sealer)
         self.certificates = Certificates(self.connection)
         self.log = LogEntries(self.connection)
 

@@ -20,6 +20,7 @@ from retention.errors import LedgerUnavailable
 
 NONCE_BYTES = 12
 KEY_BYTES = 32
+_SEALED = {"E": "export", "Q": "question"}
 
 
 class Sealer:
@@ -48,6 +49,6 @@ class Sealer:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], row.encode())
         except InvalidTag:
             raise LedgerUnavailable(
-                f"{'export' if row.startswith('E') else 'hold'} {row} cannot be read with this site's sealing key",
+                f"{_SEALED.get(row[:1], 'hold')} {row} cannot be read with this site's sealing key",
                 "restore the key file that belongs to this ledger",
             ) from None

@@ -1,0 +1,69 @@
+"""What a hold would keep, counted before it is placed. Writes nothing, and opens nothing that is sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.wiring import Site, frozen
+from retention.decide import KeepReason
+from retention.holds import Hold, HoldState, Scope
+from storage.ledger.cases import Case, CaseState
+from storage.planning import criteria_for, store_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewPlace:
+    """One location: how many of its records the hold would keep, whatever else keeps them, out of how many."""
+
+    record_type: str
+    location: str
+    store: str
+    kept: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """``cases``: open cases that the hold could touch: approvals given before it would be void for them."""
+
+    places: tuple[PreviewPlace, ...]
+    cases: tuple[str, ...]
+
+    @property
+    def keeps(self) -> int:
+        return sum(place.kept for place in self.places)
+
+
+def preview(site: Site, scope: Scope) -> Preview:
+    """Count. Raises `UsageError` for a scope that no hold may have, `StoreUnavailable`."""
+    site.enforcing.check(scope)
+    hold = Hold(id="preview", state=HoldState.ACTIVE, scope=scope)
+    found = []
+    for record_type in site.schedule.record_types:
+        for location in record_type.locations:
+            if not scope.touches(record_type.id, *location.stores):
+                continue
+            criteria = criteria_for(site.schedule, record_type, location.name, site.today())
+            survey = store_of(site.stores, location.store).survey(
+                criteria, [hold], lambda _: None, lambda _: None
+            )
+            found.append(
+                PreviewPlace(
+                    record_type=record_type.id,
+                    location=location.name,
+                    store=location.store,
+                    kept=survey.kept[KeepReason.HELD],
+                    of=survey.population,
+                )
+            )
+    started = site.ledger.cases.list(state=CaseState.STARTED)
+    cases = tuple(case.id for case in started if _touches(site, scope, case))
+    return Preview(places=tuple(found), cases=cases)
+
+
+def _touches(site: Site, scope: Scope, case: Case) -> bool:
+    schedule = frozen(site.ledger.cases.schedule_text(case.schedule_digest))
+    record_type = schedule.record_type(case.record_type)
+    return any(
+        scope.touches(case.record_type, *record_type.location(part.location).stores) for part in case.parts
+    )

@@ -1,0 +1,202 @@
+"""The keeper, as a process: it makes effective what was only written down, whatever is down meanwhile, and ends when told."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from flows.answering import CASE_SAMPLE, HOLD_PREVIEW
+from flows.running import Silent, begin
+from flows.wiring import Site
+from retention.errors import UsageError
+from retention.holds import HoldState, Matter, MatterKind, Scope
+from retention.permissions import Role
+from retention.records import Personal
+from storage.ledger.holds import HoldFile, scope_to_json
+from storage.ledger.questions import Question
+from tests.reliability.site import CANARY, TestSite, build, patron
+from tests.storage.desk import person
+
+MATTER = Matter(number="2026-18", kind=MatterKind.WARRANT, issuing_authority="District Court")
+PATIENCE = 30.0
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> TestSite:
+    return build(tmp_path, f"sqlite:///{tmp_path / 'ils.db'}", loans=200, files=20, patrons=10)
+
+
+@pytest.fixture
+def site(made: TestSite) -> Iterator[Site]:
+    site = made.site()
+    yield site
+    site.close()
+
+
+@contextmanager
+def keeper(made: TestSite) -> Iterator[subprocess.Popen[bytes]]:
+    process = made.start("serve", "holds")
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(PATIENCE)
+
+
+def until(true: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to be"
+        time.sleep(0.02)
+
+
+def written_down(site: Site, scope: Scope | None = None, *, sealed: bool = False) -> HoldFile:
+    scope = scope or Scope(subjects=frozenset({Personal(patron(3))}))
+    return site.holding.place(scope, MATTER, site.signatory("director"), sealed=sealed)
+
+
+def state(site: Site, file: HoldFile) -> HoldState:
+    return site.ledger.holds.get(file.id).state
+
+
+def test_a_hold_that_was_only_written_down_becomes_effective(made: TestSite, site: Site) -> None:
+    before = written_down(site)
+    with keeper(made):
+        after = written_down(site)
+        until(lambda: state(site, before) is state(site, after) is HoldState.PROVISIONAL)
+    assert [event.actor for event in site.ledger.events(subject=after.id)] == ["keeper", "director"]
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_the_keeper_ends_promptly_when_told(made: TestSite, site: Site, told: signal.Signals) -> None:
+    with keeper(made) as process:
+        file = written_down(site)
+        until(lambda: state(site, file) is HoldState.PROVISIONAL)
+        process.send_signal(told)
+        assert process.wait(3) == 0
+
+
+def test_a_store_that_is_down_costs_no_hold_and_keeps_no_other_waiting(made: TestSite, site: Site) -> None:
+    files, away = made.folder / "files", made.folder / "unmounted"
+    files.rename(away)
+    with keeper(made):
+        waits = [written_down(site, Scope(record_types=frozenset({"exports"}))) for _ in range(6)]
+        other = written_down(site, Scope(record_types=frozenset({"loans"})))
+        until(lambda: state(site, other) is HoldState.PROVISIONAL)
+        assert {state(site, file) for file in waits} == {HoldState.PLACING}
+        assert {file.id for file in waits} <= {hold.id for hold in site.ledger.holds.in_force().holds}
+        away.rename(files)
+        until(lambda: {state(site, file) for file in waits} == {HoldState.PROVISIONAL})
+
+
+def test_trouble_with_a_sealed_hold_is_told_to_nobody(made: TestSite, site: Site) -> None:
+    (made.folder / "files").rename(made.folder / "unmounted")
+    exports = Scope(record_types=frozenset({"exports"}))
+    with keeper(made):
+        sealed = written_down(site, exports, sealed=True)
+        time.sleep(1.5)
+        assert "exports" not in output(made)
+        assert sealed.id not in output(made)
+        open_one = written_down(site, exports)
+        until(lambda: open_one.id in output(made))
+    assert sealed.id not in output(made)
+    assert CANARY not in output(made)
+
+
+def output(made: TestSite) -> str:
+    return (made.folder / "output").read_text()
+
+
+def test_a_keeper_follows_a_schedule_that_was_replaced(made: TestSite, site: Site) -> None:
+    policies = made.folder / "policies.toml"
+    whole = policies.read_text()
+    with keeper(made):
+        first = written_down(site)
+        until(lambda: state(site, first) is HoldState.PROVISIONAL)
+        policies.write_text(whole.replace('version = "test"', "version ="))
+        second = written_down(site)
+        time.sleep(1)
+        assert state(site, second) is HoldState.PLACING, "which stores are in scope is not known"
+        policies.write_text(whole)
+        until(lambda: state(site, second) is HoldState.PROVISIONAL)
+
+
+# Questions.
+
+
+def answered(site: Site, id: str, who: str) -> Question:
+    until(lambda: site.ledger.questions.find(id, person=who, at=site.now()).answer is not None)
+    return site.ledger.questions.find(id, person=who, at=site.now())
+
+
+def asked(site: Site, kind: str, who: str, **body: object) -> str:
+    return site.ledger.questions.ask(kind, body, person=who, at=site.now())
+
+
+def test_a_page_learns_what_a_hold_would_keep_and_stop(made: TestSite, site: Site) -> None:
+    (loans,) = [one for one in site.schedule.record_types if one.id == "loans"]
+    begin(site, loans, site.today(), Silent())
+    scope = Scope(record_types=frozenset({"loans"}), subjects=frozenset({Personal(patron(3))}))
+    with keeper(made):
+        reply = answered(
+            site, asked(site, HOLD_PREVIEW, "director", scope=scope_to_json(scope)), "director"
+        ).answer
+        senseless = asked(site, HOLD_PREVIEW, "director", scope=scope_to_json(Scope()))
+        refused = answered(site, senseless, "director").answer
+    assert reply == {
+        "keeps": 20,
+        "cases": 1,
+        "places": [{"record_type": "loans", "location": "loans", "store": "ils", "kept": 20, "of": 200}],
+    }
+    assert refused is not None
+    assert "empty scope" in refused["error"]
+    assert site.ledger.holds.list() == []
+
+
+def test_a_page_is_shown_a_sample_of_a_case_that_its_person_may_decide_on(made: TestSite, site: Site) -> None:
+    (loans,) = [one for one in site.schedule.record_types if one.id == "loans"]
+    _, case = begin(site, loans, site.today(), Silent())
+    assert case is not None
+    person(site.ledger, "auditor", Role.AUDITOR, at=site.now())
+    with keeper(made):
+        reply = answered(site, asked(site, CASE_SAMPLE, "director", case=case.id), "director").answer
+        refused = answered(site, asked(site, CASE_SAMPLE, "auditor", case=case.id), "auditor").answer
+        unknown = answered(site, asked(site, "what else", "director"), "director").answer
+    assert reply is not None
+    assert (reply["of"], len(reply["items"])) == (case.items, 20)
+    assert reply["items"][0] == {
+        "ordinal": 0, "location": "loans", "key": "1", "there": True, "date": "2026-01-01T12:00:01", "branch": None,
+    }  # fmt: skip
+    assert [item["ordinal"] for item in reply["items"]] == [n * case.items // 20 for n in range(20)]
+    assert refused is not None
+    assert set(refused) == {"error", "hint"}
+    assert unknown is not None
+    assert "error" in unknown
+
+
+def test_a_question_is_its_persons_own_and_gone_after_an_hour(made: TestSite, site: Site) -> None:
+    questions, now = site.ledger.questions, site.now()
+    scope = scope_to_json(Scope(subjects=frozenset({Personal(patron(3))})))
+    id = questions.ask(HOLD_PREVIEW, {"scope": scope}, person="director", at=now)
+    with pytest.raises(UsageError, match="no such question"):
+        questions.find(id, person="deputy", at=now)
+    assert CANARY.encode() not in b"".join(
+        path.read_bytes() for path in (made.folder / "state").glob("ledger.db*")
+    )
+    questions.answer(id, {"keeps": 1}, at=now)
+    questions.answer(id, {"keeps": 2}, at=now)
+    assert questions.find(id, person="director", at=now).answer == {"keeps": 1}
+    later = now + timedelta(hours=1)
+    with pytest.raises(UsageError, match="any more"):
+        questions.find(id, person="director", at=later)
+    assert questions.expire(at=later - timedelta(seconds=1)) == 0
+    assert questions.expire(at=later) == 1
+    assert made.count("question") == 0
