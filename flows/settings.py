@@ -135,6 +135,11 @@ class Settings(BaseSettings):
     """Where telephone numbers without a country code are from."""
     coverage: str = "0 6 * * 1"
     """Cron of the look for what no rule speaks about."""
+    console_origin: str | None = None
+    """The pages' address as browsers name it, such as ``https://retention.library.example``; by default this machine's own."""
+    console_host: str = "127.0.0.1"
+    """Where the pages listen. Other machines come in through a reverse proxy, which has the certificate."""
+    console_port: int = Field(default=8448, ge=1, le=65535)
     stores: dict[str, StoreSettings] = {}
 
     @property

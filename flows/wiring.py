@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import boto3
 
 from flows.buckets import address, log_place
+from flows.clock import clock
 from flows.settings import Settings, StoreSettings
 from retention.decide import Criteria
 from retention.errors import (
@@ -59,12 +60,6 @@ from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
 from storage.staff import Staff
 from storage.witnessing import Witness
-
-
-def clock() -> datetime:
-    """The one clock of the program."""
-    return datetime.now(UTC)
-
 
 loaded = lru_cache(maxsize=8)(load)
 """`load`, each text once per process: a schedule is a frozen value, and a night asks for it at every step."""

@@ -316,6 +316,11 @@ COMMANDS = (
         "`serve flows` does this too; several at once do no harm.",
     ),
     Command(
+        "serve console",
+        "console.cli.serve_console:console",
+        "Run the pages on which people decide, until stopped.",
+    ),
+    Command(
         "doctor",
         "console.cli.doctor:doctor",
         "Look over settings, ledger, keys, clock and stores, and say what to mend.",

@@ -78,6 +78,7 @@ case_file = Table(
     Column("cleared_by", Text),
     Index(None, "record_type", "state"),
     Index(None, "state"),
+    Index(None, "opened_at", "id"),
     comment="frozen, but for: state (from started, once), closed_at, destroying_since and cleared_by (from empty, once)",
 )
 
@@ -266,6 +267,7 @@ certificate = Table(
     Column("final_from", String(10)),
     Column("at", String(32), nullable=False),
     Index(None, "case_id"),
+    Index(None, "at", "id"),
     comment="append-only: signed envelopes; a later state is a new row",
 )
 
