@@ -20,6 +20,7 @@ from storage.ledger.exports import Exports
 from storage.ledger.holds import Holds
 from storage.ledger.invitations import Invitations
 from storage.ledger.log_entries import LogEntries
+from storage.ledger.media import Media
 from storage.ledger.people import People
 from storage.ledger.person_steps import PersonSteps
 from storage.ledger.questions import Questions
@@ -43,7 +44,7 @@ class Event:
 
 
 class Ledger:
-    """``cases``, ``exceptions``, ``batches``, ``holds``, ``people``, ``steps``, ``rulings``, ``certificates``, ``exports``, ``log``, ``questions``: each writes its own tables and the shared chain of events."""
+    """``cases``, ``exceptions``, ``batches``, ``holds``, ``people``, ``steps``, ``rulings``, ``certificates``, ``exports``, ``media``, ``log``, ``questions``: each writes its own tables and the shared chain of events."""
 
     def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
@@ -53,6 +54,7 @@ class Ledger:
         self.holds = Holds(self.connection, sealer)
         self.exports = Exports(self.connection, sealer)
         self.exceptions = Exceptions(self.connection, sealer)
+        self.media = Media(self.connection, sealer)
         self.people = People(self.connection)
         self.steps = PersonSteps(self.connection)
         self.rulings = RulingRows(self.connection)
