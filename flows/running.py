@@ -148,6 +148,7 @@ def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
     """
     site.ledger.require_ready(site.now())
     site.certifier.catch_up(at=site.now(), actor=ACTOR)
+    site.media.catch_up()
     return site.holding.end_grace(actor=ACTOR), site.enforcing.preserve(), settle(site)
 
 

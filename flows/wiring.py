@@ -33,6 +33,7 @@ from storage import witnessing
 from storage.certifying import Certifier
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
+from storage.disposing_media import MediaDisposal
 from storage.dispositions import Dispositions
 from storage.enforcing import Enforcing
 from storage.files import vault
@@ -231,6 +232,13 @@ class Site:
     @property
     def holding(self) -> Holding:
         return self.enforcing.holding
+
+    @cached_property
+    def media(self) -> MediaDisposal:
+        return MediaDisposal(
+            ledger=self.ledger, schedule=self.schedule, log=lambda: self.log, signers=self.signing_keys.signers,
+            evidence=self.settings.evidence, version=version("retention"), now=self.now,
+        )  # fmt: skip
 
     def today(self) -> date:
         """The current day in the library's time zone."""

@@ -34,6 +34,7 @@ GROUPS = {
     "standing": "Standing approvals: two people approve a rule instead of every case under it.",
     "certificate": "Certificates of destruction.",
     "export": "Exports: what left the library system, for whom, on what ground, and how old it is.",
+    "media": "Paper, disks, thumb drives, laptops: destroyed by hand, attested by one person and witnessed by another.",
     "log": "The transparency log: what was certified, in an order that nobody can change afterwards.",
     "person": "People who decide, and their signing keys.",
     "keys": "The key store: keys of what is sealed, and how they die.",
@@ -191,6 +192,32 @@ COMMANDS = (
         "console.cli.export:withdraw",
         "Note that people withdrew the consent that exports rest on, or gave it again.\n\n"
         "Only a keyed digest of each number is kept. Rows go where the schedule's conditions ask for withdrawn.",
+    ),
+    Command(
+        "media plan",
+        "console.cli.media:plan",
+        "Plan the destruction of media, as a custodian.\n\n"
+        "Refused while the minimum of a kind of record on them is not over, and where they are to be retained. Nothing may be destroyed yet.",
+    ),
+    Command(
+        "media approve",
+        "console.cli.media:approve",
+        "Approve a planned lot, as the second custodian: it may be destroyed.",
+    ),
+    Command(
+        "media attest",
+        "console.cli.media:attest",
+        "Attest that a lot was destroyed: by which method, how and when.\n\n"
+        "The program destroys nothing and sees nothing: what is certified is what you and a witness sign.",
+    ),
+    Command(
+        "media witness",
+        "console.cli.media:witness",
+        "Witness an attestation as somebody else who saw it; the certificate is made with it.",
+    ),
+    Command("media list", "console.cli.media:list_", "List the lots of media, newest first."),
+    Command(
+        "media show", "console.cli.media:show", "Show a lot: its media, who signed what, and the next step."
     ),
     Command(
         "certificate open",

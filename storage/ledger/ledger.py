@@ -23,6 +23,7 @@ from storage.ledger.holds import Holds
 from storage.ledger.lists import Lists
 from storage.ledger.log_entries import LogEntries
 from storage.ledger.looks import Looks
+from storage.ledger.media import Media
 from storage.ledger.people import People
 from storage.ledger.person_steps import PersonSteps
 from storage.ledger.questions import Questions
@@ -56,6 +57,7 @@ class Ledger:
         self.holds = Holds(self.connection, sealer)
         self.exports = Exports(self.connection, sealer)
         self.exceptions = Exceptions(self.connection, sealer)
+        self.media = Media(self.connection, sealer)
         self.people = People(self.connection)
         self.steps = PersonSteps(self.connection)
         self.rulings = RulingRows(self.connection)
