@@ -14,6 +14,7 @@ from flows import notices, shredding
 from flows.exports import sight_exports
 from flows.shredding import Shredded
 from flows.wiring import Site, frozen
+from retention.checkpoint import Opened
 from retention.errors import (
     Refused,
     RetentionError,
@@ -24,6 +25,7 @@ from retention.errors import (
     VerificationFailed,
 )
 from retention.facts import State
+from retention.note import NoteKey
 from retention.permissions import Act
 from retention.schedule import RecordType
 from storage.destroy import Disposal
@@ -33,6 +35,7 @@ from storage.opening import expire
 from storage.planning import Plan, open_case, plan, sweep
 from storage.signatures import Signing, authorise
 from storage.time_stamping import over_http, stamp
+from storage.witnessing import ask_all
 
 ACTOR = "scheduler"
 
@@ -162,6 +165,7 @@ def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
     """
     site.ledger.require_ready(site.now())
     site.certifier.catch_up(at=site.now(), actor=ACTOR)
+    site.media.catch_up()
     return site.holding.end_grace(actor=ACTOR), site.enforcing.preserve(), settle(site)
 
 
@@ -240,14 +244,25 @@ def finish(site: Site) -> tuple[Shredded, list[Certificate]]:
 
 
 def keep_evidence(site: Site) -> None:
-    """The daily care of the evidence: the day's events into the log, a time stamp over it, and the end of old keys of leaves."""
+    """The daily care of the evidence: the day's events into the log, a time stamp over it, what its witnesses sign, and the end of
+    old keys of leaves."""
     site.certifier.anchor(at=site.now(), actor=ACTOR)
     expire(
         site.ledger, site.spool, keep=timedelta(days=site.settings.opening_days), at=site.now(), actor=ACTOR
     )
     opened, url = site.log.opened(), site.settings.tsa_url
-    if opened is None or url is None:
-        return
+    if opened is not None and url is not None:
+        _stamp(site, opened, url)
+
+    def trouble(key: NoteKey, error: RetentionError) -> None:
+        site.ledger.note(
+            "log.not-cosigned", actor=ACTOR, subject=key.name, body={"reason": error.message}, at=site.now()
+        )
+
+    ask_all(site.log, site.witnesses, trouble)
+
+
+def _stamp(site: Site, opened: Opened, url: str) -> None:
     try:
         stamp(site.log.files, opened, over_http(url))
     except Unavailable as error:  # the next run asks again; what was destroyed is certified all the same

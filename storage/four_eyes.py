@@ -37,7 +37,7 @@ def _problems(
     if kind is ApprovalKind.STANDING and case.brakes:
         kind = ApprovalKind.CUSTODIAN
     yield from problems(
-        [approval_of(ledger.people.get(one.person), one) for one in chosen], kind=kind.value, case=case.id,
+        [approval_of(ledger, one) for one in chosen], kind=kind.value, case=case.id,
         manifest=case.manifest_digest, schedule=case.schedule_digest, record_type=case.record_type, items=case.items,
     )  # fmt: skip
     roles = [ledger.people.role_at(one.person, one.at) for one in chosen]

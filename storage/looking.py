@@ -35,13 +35,15 @@ class Since:
 def since_last_look(ledger: Ledger, person: str, review: Review, *, now: datetime) -> Since:
     """Compare with the person's last look, and remember this one in its place."""
     seen = _seen(ledger, review)
-    before = ledger.looks.last(person, review.case.id)
-    if before is None or dict(before.seen) != seen:
-        ledger.looks.note(person, review.case.id, seen, at=now)
-    if before is None:
+    subject = f"command line: {review.case.id}"  # a page remembers more, and in a form of its own
+    last = ledger.looks.last(person, subject)
+    if last is None or dict(last[1]) != seen:
+        ledger.looks.note(person, subject, seen, now)
+    if last is None:
         return Since(at=None, changes=())
-    changes = tuple(change for change in Change if before.seen.get(change.value) != seen[change.value])
-    return Since(at=before.at, changes=changes)
+    at, before = last
+    changes = tuple(change for change in Change if before.get(change.value) != seen[change.value])
+    return Since(at=at, changes=changes)
 
 
 def _seen(ledger: Ledger, review: Review) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from retention.signed import from_text
 from retention.verify_signed import verify_signed
 from storage.ledger.ledger import Ledger
 from storage.ledger.rulings import SignedRuling
-from storage.signatures import Signing, authorise, key_of, public_key
+from storage.signatures import Signing, authorise, key_of
 
 LONGEST = relativedelta(years=2)
 """A standing approval is given anew at least that often."""
@@ -42,7 +42,7 @@ def rulings_of(ledger: Ledger, record_type: str) -> list[Ruling]:
 
 def _verified(ledger: Ledger, one: SignedRuling) -> Ruling:
     person = ledger.people.get(one.person)
-    signed = from_text(one.signature, public_key(person))
+    signed = from_text(one.signature, person.public)
     said = json.loads(json.dumps(one.statement))
     verify_signed(signed, key_of(ledger, person, signed, one.at), said, what="the signature of a ruling")
     value = read(RulingStatement, said, "ruling")

@@ -73,7 +73,7 @@ class Staff:
             raise Refused(f"{name} is disabled", "enable them first: retention person enable")
         now = self._now()
         self._ledger.require_ready(now)
-        return self._ledger.invitations.make(name, actor=actor, at=now)
+        return self._ledger.accounts.invite(name, actor=actor, at=now)
 
     def acknowledge(self, by: Signing, year: int) -> PersonStep:
         """The person signs that they have read the code of ethics and keep to it in that year."""

@@ -34,6 +34,7 @@ GROUPS = {
     "standing": "Standing approvals: two people approve a rule instead of every case under it.",
     "certificate": "Certificates of destruction.",
     "export": "Exports: what left the library system, for whom, on what ground, and how old it is.",
+    "media": "Paper, disks, thumb drives, laptops: destroyed by hand, attested by one person and witnessed by another.",
     "log": "The transparency log: what was certified, in an order that nobody can change afterwards.",
     "person": "People who decide, and their signing keys.",
     "keys": "The key store: keys of what is sealed, and how they die.",
@@ -146,6 +147,13 @@ COMMANDS = (
         "standing agree", "console.cli.standing:agree", "Agree to a standing approval, as the second person."
     ),
     Command("standing revoke", "console.cli.standing:revoke", "End a standing approval at once."),
+    Command(
+        "sign",
+        "console.cli.sign:sign",
+        "Sign a statement that a page shows, where no passkey is at hand.\n\n"
+        "Says on standard error what the statement says, and writes the signature to standard output, to be pasted into the page. "
+        "Nothing is decided before that.",
+    ),
     Command("certificate list", "console.cli.certificate:list_", "List certificates, newest first."),
     Command("certificate show", "console.cli.certificate:show", "Show what a certificate says."),
     Command(
@@ -196,6 +204,32 @@ COMMANDS = (
         "console.cli.export:withdraw",
         "Note that people withdrew the consent that exports rest on, or gave it again.\n\n"
         "Only a keyed digest of each number is kept. Rows go where the schedule's conditions ask for withdrawn.",
+    ),
+    Command(
+        "media plan",
+        "console.cli.media:plan",
+        "Plan the destruction of media, as a custodian.\n\n"
+        "Refused while the minimum of a kind of record on them is not over, and where they are to be retained. Nothing may be destroyed yet.",
+    ),
+    Command(
+        "media approve",
+        "console.cli.media:approve",
+        "Approve a planned lot, as the second custodian: it may be destroyed.",
+    ),
+    Command(
+        "media attest",
+        "console.cli.media:attest",
+        "Attest that a lot was destroyed: by which method, how and when.\n\n"
+        "The program destroys nothing and sees nothing: what is certified is what you and a witness sign.",
+    ),
+    Command(
+        "media witness",
+        "console.cli.media:witness",
+        "Witness an attestation as somebody else who saw it; the certificate is made with it.",
+    ),
+    Command("media list", "console.cli.media:list_", "List the lots of media, newest first."),
+    Command(
+        "media show", "console.cli.media:show", "Show a lot: its media, who signed what, and the next step."
     ),
     Command(
         "certificate open",
@@ -297,7 +331,7 @@ COMMANDS = (
     Command(
         "db check",
         "console.cli.upkeep:check",
-        "Check the ledger: schema, chain of events, interrupted batches.",
+        "Check the ledger: schema, chain of events, signatures of people, interrupted batches.",
     ),
     Command(
         "coverage",
@@ -319,6 +353,11 @@ COMMANDS = (
         "console.cli.serve:holds",
         "Make holds effective that were placed in a page, and answer what pages ask, until stopped.\n\n"
         "`serve flows` does this too; several at once do no harm.",
+    ),
+    Command(
+        "serve console",
+        "console.cli.serve_console:console",
+        "Run the pages on which people decide, until stopped.",
     ),
     Command(
         "doctor",

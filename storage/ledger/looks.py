@@ -1,10 +1,9 @@
-"""What a person saw of a case when they last looked, so that it can be said what changed since. No evidence."""
+"""What a person saw of a case when they last looked, so that the page can say what changed. No evidence."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,30 +13,26 @@ from storage.ledger import tables
 from storage.ledger.connection import LedgerConnection, stamp, unstamp
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    at: datetime
-    seen: Mapping[str, Any]
-
-
 class Looks:
     def __init__(self, connection: LedgerConnection) -> None:
         self._db = connection
 
-    def last(self, person: str, subject: str) -> Look | None:
-        look = tables.look.c
-        query = select(tables.look).where(look.person == person, look.subject == subject)
+    def last(self, person: str, subject: str) -> tuple[datetime, Mapping[str, Any]] | None:
+        """When they looked, and what they saw."""
+        table = tables.look
+        query = select(table).where(table.c.person == person, table.c.subject == subject)
         with self._db.read() as connection:
             row = connection.execute(query).first()
-        return None if row is None else Look(at=unstamp(row.at), seen=json.loads(row.seen))
+        return None if row is None else (unstamp(row.at), json.loads(row.seen))
 
-    def note(self, person: str, subject: str, seen: Mapping[str, Any], *, at: datetime) -> None:
-        """In place of what was noted before."""
-        look = tables.look
+    def note(self, person: str, subject: str, seen: Mapping[str, Any], at: datetime) -> None:
+        table = tables.look
         with self._db.write(at) as entry:
-            entry.connection.execute(delete(look).where(look.c.person == person, look.c.subject == subject))
             entry.connection.execute(
-                insert(look).values(
+                delete(table).where(table.c.person == person, table.c.subject == subject)
+            )
+            entry.connection.execute(
+                insert(table).values(
                     person=person, subject=subject, seen=json.dumps(seen, sort_keys=True), at=stamp(at)
                 )
             )

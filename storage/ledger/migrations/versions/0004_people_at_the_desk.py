@@ -45,6 +45,8 @@ def upgrade() -> None:
         append_only.refuse_replacing(table, key, *(["public_key"] if table == "passkey" else []))
     _ways_of_a_hold()
     _four_eyes()
+    op.create_index(op.f("ix_case_file_opened_at_id"), "case_file", ["opened_at", "id"])
+    op.create_index(op.f("ix_certificate_at_id"), "certificate", ["at", "id"])
     if op.get_bind().dialect.name == "postgresql":
         for table in ("hold_action", "approval"):
             op.alter_column(table, "signature", type_=sa.Text(), existing_nullable=False)
