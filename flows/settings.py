@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as Unreadable
 
 from retention.errors import SettingsError
+from storage.clearing import Requirements
 from storage.keys.roots.root import RootKind
 
 
@@ -114,12 +115,18 @@ class Settings(BaseSettings):
     """Days for which a deleted root can still be called back."""
     grace_days: int = Field(default=7, ge=1, le=3650)
     """Days between the second signature of a release and the moment a hold no longer keeps."""
+    standing_approvals: Literal["optional", "required"] = "optional"
+    """Whether rules with ``approval = "standing"`` need a standing approval by two people before anything goes under them."""
+    ethics: Literal["optional", "required"] = "optional"
+    """Whether who approves must have acknowledged the code of ethics this year."""
     seal: str = "45 1 * * *"
     """Cron of the sealing run, before the nightly one."""
     nightly: str = "15 2 * * *"
     """Cron of the nightly run, in the library's time zone."""
     remind: str = "0 8 * * 1-5"
     """Cron of the reminders."""
+    notices: SecretStr | None = None
+    """Where notices go: addresses as Apprise writes them (``mailtos://…``, ``slack://…``, ``json://…``), separated by spaces."""
     scan: str = "30 4 * * 0"
     """Cron of the scan for personal data that nobody answers for."""
     scan_paths: str = ""
@@ -136,6 +143,14 @@ class Settings(BaseSettings):
     """Where the pages listen. Other machines come in through a reverse proxy, which has the certificate."""
     console_port: int = Field(default=8448, ge=1, le=65535)
     stores: dict[str, StoreSettings] = {}
+
+    @property
+    def notices_to(self) -> tuple[str, ...]:
+        return () if self.notices is None else tuple(self.notices.get_secret_value().split())
+
+    @property
+    def required(self) -> Requirements:
+        return Requirements(standing=self.standing_approvals == "required", ethics=self.ethics == "required")
 
     @property
     def ledger(self) -> str:

@@ -33,6 +33,7 @@ from storage import witnessing
 from storage.certifying import Certifier
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
+from storage.disposing_media import MediaDisposal
 from storage.dispositions import Dispositions
 from storage.enforcing import Enforcing
 from storage.files import vault
@@ -48,6 +49,7 @@ from storage.ledger.sealing import KEY_BYTES
 from storage.log import Log
 from storage.paper import document_key
 from storage.paper.document_key import DocumentKey
+from storage.rulings import Rulings
 from storage.s3.store import S3Store
 from storage.s3.wire import Address
 from storage.scanning.known import Known
@@ -57,6 +59,7 @@ from storage.signatures import Signatory
 from storage.signing_keys import SigningKeys
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
+from storage.staff import Staff
 from storage.witnessing import Witness
 
 loaded = lru_cache(maxsize=8)(load)
@@ -205,11 +208,22 @@ class Site:
             now=self.now,
             read_schedule=frozen,
             pace=self.stores.pace,
+            required=self.settings.required,
         )
 
     @cached_property
     def dispositions(self) -> Dispositions:
-        return Dispositions(ledger=self.ledger, now=self.now, read_schedule=frozen)
+        return Dispositions(
+            ledger=self.ledger, now=self.now, read_schedule=frozen, required=self.settings.required
+        )
+
+    @cached_property
+    def staff(self) -> Staff:
+        return Staff(ledger=self.ledger, now=self.now)
+
+    @cached_property
+    def rulings(self) -> Rulings:
+        return Rulings(ledger=self.ledger, schedule=self.schedule, now=self.now)
 
     @cached_property
     def enforcing(self) -> Enforcing:
@@ -218,6 +232,13 @@ class Site:
     @property
     def holding(self) -> Holding:
         return self.enforcing.holding
+
+    @cached_property
+    def media(self) -> MediaDisposal:
+        return MediaDisposal(
+            ledger=self.ledger, schedule=self.schedule, log=lambda: self.log, signers=self.signing_keys.signers,
+            evidence=self.settings.evidence, version=version("retention"), now=self.now,
+        )  # fmt: skip
 
     def today(self) -> date:
         """The current day in the library's time zone."""

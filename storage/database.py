@@ -221,6 +221,11 @@ class Database:
             return raised(f"{noun} is read-only", "give this user the right to write to it")
         if "is full" in told or state == "53100":
             return raised(f"the disk of {noun} is full", "make room and run it again: nothing was lost")
+        if "too few different people" in told:
+            return raised(
+                f"{noun} refused to let a case begin that too few different people have approved",
+                "see: retention case show CASE",
+            )
         if "append-only" in told or "frozen" in told:
             return raised(f"{noun} refused a change to evidence", "evidence is never changed")
         if isinstance(error, IntegrityError):

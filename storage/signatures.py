@@ -71,6 +71,10 @@ def authorise(ledger: Ledger, by: Signing, act: Act) -> Person:
     By what the ledger says, not by what the caller does. Raises `Refused`, `UsageError` for somebody unknown.
     """
     person = ledger.people.get(by.person.name)
+    if person.disabled:
+        raise Refused(
+            f"{person.name} is disabled", "somebody who manages people enables them: retention person enable"
+        )
     if not may(person.role, act):
         raise Refused(
             f"{person.name} is {person.role.value}, not {' or '.join(role.value for role in roles_for(act))}",
@@ -110,16 +114,22 @@ def approval_of(ledger: Ledger, decision: SignedDecision) -> Approval:
 
 
 def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision, ApprovalStatement]]:
-    """Approvals of a case by those who may approve, each with its signature checked. Raises `VerificationFailed` on a forged one."""
+    """Approvals of a case that were not taken back, by those whose role then let them approve, each with its signature checked.
+
+    Raises `VerificationFailed` on a forged one.
+    """
     found: list[tuple[SignedDecision, ApprovalStatement]] = []
     for decision in ledger.people.decisions(case.id):
-        person = ledger.people.get(decision.person)
         statement = verify(approval_of(ledger, decision))
         written = decision.at.replace(microsecond=0)
         if (statement.case, statement.decision.value, statement.at) != (case.id, decision.decision, written):
             raise VerificationFailed(
                 f"a decision on case {case.id} is not what was signed", "compare the ledger with its backup"
             )
-        if statement.decision is Decision.APPROVE and may(person.role, Act.SECOND):
+        if statement.decision is Decision.WITHDRAW:
+            found = [one for one in found if one[0].person != decision.person]
+        elif statement.decision is Decision.APPROVE and may(
+            ledger.people.role_at(decision.person, decision.at), Act.SECOND
+        ):
             found.append((decision, statement))
     return found

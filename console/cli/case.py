@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from console.cli import words
-from console.cli.answer import Answer, Line, Table, doubtful, good, number
+from console.cli.answer import Answer, Line, Table, doubtful, good, moment, number
 from console.cli.case_lines import (
     case_facts,
     decision_facts,
@@ -17,10 +18,13 @@ from console.cli.case_lines import (
     review_facts,
     review_lines,
 )
-from console.cli.options import Here, Json, KeyFile, Many, Name
+from console.cli.options import Flag, Here, Json, KeyFile, Many, MaybeName, Name
 from console.cli.site import opened
 from retention.errors import UsageError
+from retention.permissions import Act
 from storage.ledger.cases import Case, CaseState
+from storage.looking import Change, since_last_look
+from storage.signatures import authorise
 
 CaseId = Annotated[str, Parameter(help="Id of a case: see `retention case list`.")]
 
@@ -51,17 +55,33 @@ def list_(
     return Answer(command="case.list", body=body, lines=[*lines, words.plural(len(rows), "case")])
 
 
-def show(case: CaseId, /, *, json: Json = False, session: Here) -> Answer:
+_CHANGES = {
+    Change.STATE: "its state",
+    Change.OUTCOMES: "its outcomes",
+    Change.DECISIONS: "who decided what",
+    Change.APPROVALS_VOID: "approvals that no longer count: it is not the case that was approved",
+}
+
+
+def show(
+    case: CaseId, /, *, as_: MaybeName = None, key_file: KeyFile = None, json: Json = False, session: Here
+) -> Answer:
     with opened(session) as site:
+        reader = None if as_ is None else authorise(site.ledger, site.signatory(as_, key_file), Act.READ).name
         seen = site.dispositions.review(case)
         decisions = site.ledger.people.decisions(case)
         certificates = [one.id for one in site.ledger.certificates.list() if one.case_id == case]
+        since = None if reader is None else since_last_look(site.ledger, reader, seen, now=site.now())
     body = {
         "case": review_facts(seen),
         "decisions": [decision_facts(one) for one in decisions],
         "certificates": certificates,
     }
     lines = review_lines(seen) + decision_lines(decisions)
+    if since is not None and since.changes:
+        told = words.listed([_CHANGES[one] for one in since.changes])
+        lines.append(doubtful(f"  changed since you looked at {moment(since.at)}: {told}"))
+        body["changed"] = [one.value for one in since.changes]
     lines += [good(f"  certificate: {id}") for id in certificates]
     return Answer(command="case.show", body=body, lines=lines)
 
@@ -104,6 +124,76 @@ def approve(
         after = site.dispositions.review(case)
     body = {"case": review_facts(after), "lifted": sorted(lift or ())}
     return Answer(command="case.approve", body=body, lines=[good(done), then, *review_lines(seen)[1:]])
+
+
+def withdraw(
+    case: CaseId, /, *, as_: Name, key_file: KeyFile = None, json: Json = False, session: Here
+) -> Answer:
+    with opened(session) as site:
+        site.dispositions.withdraw(case, site.signatory(as_, key_file))
+        seen = site.dispositions.review(case)
+    lines = [good(f"{as_} took back the approval of case {case}"), *review_lines(seen)]
+    return Answer(command="case.withdraw", body={"case": review_facts(seen)}, lines=lines)
+
+
+def except_(
+    case: CaseId,
+    /,
+    *,
+    position: Annotated[
+        list[int],
+        Many,
+        Parameter(help="Place of an item in the manifest, counted from 0; may be given several times."),
+    ],
+    reason: Annotated[str, Parameter(help="Why, kept sealed; no names of patrons.")],
+    as_: Name,
+    key_file: KeyFile = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    with opened(session) as site:
+        count = site.dispositions.except_items(case, site.signatory(as_, key_file), position, reason)
+        seen = site.dispositions.review(case)
+    lines: list[Line] = [
+        good(f"{as_} took {words.plural(count, 'item')} out of case {case}"),
+        doubtful("  approvals given before no longer count: the case is not the one that was approved"),
+        *review_lines(seen),
+    ]
+    return Answer(command="case.except", body={"case": review_facts(seen), "excepted": count}, lines=lines)
+
+
+def extend(
+    case: CaseId,
+    /,
+    *,
+    until: Annotated[
+        date | None, Parameter(help="The first day on which a new case may be opened, as YYYY-MM-DD.")
+    ] = None,
+    cancel: Annotated[
+        bool, Flag, Parameter(help="Let its record type be planned again by the next run.")
+    ] = False,
+    reason: Annotated[str, Parameter(help="Why, for the ledger; no names of patrons.")],
+    as_: Name,
+    key_file: KeyFile = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    if cancel == (until is not None):
+        raise UsageError(
+            "give either the day or --cancel", "--until YYYY-MM-DD puts it off, --cancel undoes that"
+        )
+    with opened(session) as site:
+        signatory = site.signatory(as_, key_file)
+        if until is None:
+            site.dispositions.cancel_extension(case, signatory, reason)
+        else:
+            site.dispositions.extend(case, signatory, until, reason)
+            site.spool.discard(case)
+        seen = site.dispositions.review(case)
+    of = seen.case.record_type
+    done = f"the next run plans {of} again" if until is None else f"no case of {of} is opened before {until}"
+    body = {"case": review_facts(seen), "until": until}
+    return Answer(command="case.extend", body=body, lines=[good(f"{done}, decided by {as_}")])
 
 
 def typed(case: Case, records: int | None, *, asking: bool) -> int:

@@ -31,8 +31,10 @@ class Command:
 GROUPS = {
     "hold": "Legal holds: a duty to preserve beats every rule.",
     "case": "Disposition cases: what a run wants to destroy, and who approved it.",
+    "standing": "Standing approvals: two people approve a rule instead of every case under it.",
     "certificate": "Certificates of destruction.",
     "export": "Exports: what left the library system, for whom, on what ground, and how old it is.",
+    "media": "Paper, disks, thumb drives, laptops: destroyed by hand, attested by one person and witnessed by another.",
     "log": "The transparency log: what was certified, in an order that nobody can change afterwards.",
     "person": "People who decide, and their signing keys.",
     "keys": "The key store: keys of what is sealed, and how they die.",
@@ -92,6 +94,18 @@ COMMANDS = (
     ),
     Command("hold list", "console.cli.hold_life:list_", "List the holds in force."),
     Command("hold show", "console.cli.hold_life:show", "Show the full record and history of a hold."),
+    Command(
+        "forecast",
+        "console.cli.forecast:forecast",
+        "Say what comes due in the months to come, what is due already and how late it is.\n\n"
+        "Counts once a day, and keeps the answer. Exit code 3 when a place could not be counted.",
+    ),
+    Command(
+        "queue",
+        "console.cli.queue:queue",
+        "List what waits for you: cases, standing approvals, holds to confirm, releases, reviews.\n\n"
+        "Exit code 3 when something waits, 0 when nothing does.",
+    ),
     Command("case list", "console.cli.case:list_", "List disposition cases, newest first."),
     Command("case show", "console.cli.case:show", "Show a case: counts, brakes, approvals, outcomes."),
     Command(
@@ -101,6 +115,38 @@ COMMANDS = (
         "The signature covers this manifest under this schedule. A hold placed later that touches the case makes it void.",
     ),
     Command("case return", "console.cli.case:return_", "Send a case back: nothing is destroyed under it."),
+    Command(
+        "case withdraw",
+        "console.cli.case:withdraw",
+        "Take back your own approval of a case, until destroying begins: also while it is cooling off.",
+    ),
+    Command(
+        "case except",
+        "console.cli.case:except_",
+        "Take single items out of a case before destroying begins.\n\n"
+        "They stay this time and are due again in the next case. Approvals given before no longer count.",
+    ),
+    Command(
+        "case extend",
+        "console.cli.case:extend",
+        "Put the disposition of a case's record type off to a day; the case ends as returned.\n\n"
+        "Never past the first maximum of its records: only a hold carries a record past its maximum.",
+    ),
+    Command(
+        "standing list",
+        "console.cli.standing:list_",
+        "List the record types with a standing approval, or without.",
+    ),
+    Command(
+        "standing propose",
+        "console.cli.standing:propose",
+        "Propose a standing approval of a rule, as the first of two people.\n\n"
+        "It covers the rule exactly as it stands: any change of the record type in the schedule ends it.",
+    ),
+    Command(
+        "standing agree", "console.cli.standing:agree", "Agree to a standing approval, as the second person."
+    ),
+    Command("standing revoke", "console.cli.standing:revoke", "End a standing approval at once."),
     Command(
         "sign",
         "console.cli.sign:sign",
@@ -160,6 +206,32 @@ COMMANDS = (
         "Only a keyed digest of each number is kept. Rows go where the schedule's conditions ask for withdrawn.",
     ),
     Command(
+        "media plan",
+        "console.cli.media:plan",
+        "Plan the destruction of media, as a custodian.\n\n"
+        "Refused while the minimum of a kind of record on them is not over, and where they are to be retained. Nothing may be destroyed yet.",
+    ),
+    Command(
+        "media approve",
+        "console.cli.media:approve",
+        "Approve a planned lot, as the second custodian: it may be destroyed.",
+    ),
+    Command(
+        "media attest",
+        "console.cli.media:attest",
+        "Attest that a lot was destroyed: by which method, how and when.\n\n"
+        "The program destroys nothing and sees nothing: what is certified is what you and a witness sign.",
+    ),
+    Command(
+        "media witness",
+        "console.cli.media:witness",
+        "Witness an attestation as somebody else who saw it; the certificate is made with it.",
+    ),
+    Command("media list", "console.cli.media:list_", "List the lots of media, newest first."),
+    Command(
+        "media show", "console.cli.media:show", "Show a lot: its media, who signed what, and the next step."
+    ),
+    Command(
         "certificate open",
         "console.cli.evidence:open_",
         "Prove what became of one record, and nothing about any other.\n\n"
@@ -197,6 +269,28 @@ COMMANDS = (
         "Add a person and make their signing key.\n\n"
         "The private key is written once, readable by its owner only, and kept nowhere else.",
     ),
+    Command(
+        "person role",
+        "console.cli.person_life:role",
+        "Give a person another role. What they signed before counts by the role they had then.",
+    ),
+    Command(
+        "person disable",
+        "console.cli.person_life:disable",
+        "Disable a person: they can do nothing from now on.",
+    ),
+    Command("person enable", "console.cli.person_life:enable", "Enable a person again."),
+    Command(
+        "person invite",
+        "console.cli.person_life:invite",
+        "Make a one-time code with which a person sets their first password or passkey in the console.",
+    ),
+    Command(
+        "person acknowledge-ethics",
+        "console.cli.person_life:acknowledge_ethics",
+        "Sign that you have read the code of ethics and keep to it this year.",
+    ),
+    Command("person show", "console.cli.person_life:show", "Show a person and what became of them."),
     Command("person list", "console.cli.person:list_", "List the people and their public keys."),
     Command(
         "keys status",

@@ -24,7 +24,7 @@ KEPT = timedelta(days=1)
 """For how long an ended session can still say whose it was, so that what was being typed is kept for that person."""
 SEEN_EVERY = timedelta(minutes=1)
 """A request is noted at most that often: reading pages must not make the ledger write."""
-INVITED = timedelta(days=7)
+INVITED = timedelta(hours=48)
 WINDOW = timedelta(minutes=15)
 LIMITS = {"pair": 5, "name": 50, "address": 30}
 """Failed sign-ins within `WINDOW` after which more are refused: by name and address together, by either alone."""

@@ -17,13 +17,17 @@ from storage.ledger.cases import Cases
 from storage.ledger.certificates import Certificates
 from storage.ledger.connection import BUSY_SECONDS, LedgerConnection, unstamp
 from storage.ledger.drafts import Drafts
+from storage.ledger.exceptions import Exceptions
 from storage.ledger.exports import Exports
 from storage.ledger.holds import Holds
 from storage.ledger.lists import Lists
 from storage.ledger.log_entries import LogEntries
 from storage.ledger.looks import Looks
+from storage.ledger.media import Media
 from storage.ledger.people import People
+from storage.ledger.person_steps import PersonSteps
 from storage.ledger.questions import Questions
+from storage.ledger.rulings import RulingRows
 from storage.ledger.sealing import Sealer
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -43,7 +47,7 @@ class Event:
 
 
 class Ledger:
-    """Each part writes its own tables, and the shared chain of events."""
+    """Its parts, each of which writes its own tables and the shared chain of events."""
 
     def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
@@ -52,7 +56,11 @@ class Ledger:
         sealer = Sealer(sealing_key)
         self.holds = Holds(self.connection, sealer)
         self.exports = Exports(self.connection, sealer)
+        self.exceptions = Exceptions(self.connection, sealer)
+        self.media = Media(self.connection, sealer)
         self.people = People(self.connection)
+        self.steps = PersonSteps(self.connection)
+        self.rulings = RulingRows(self.connection)
         self.questions = Questions(self.connection, sealer)
         self.certificates = Certificates(self.connection)
         self.log = LogEntries(self.connection)

@@ -11,13 +11,15 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from retention.approval import Decision
 from retention.errors import UsageError
 from retention.permissions import Role
 from retention.signing import PublicKey, decode
 from storage.ledger import passkeys, tables
-from storage.ledger.cases import require_started
+from storage.ledger.cases import require_not_begun, require_started
 from storage.ledger.connection import LedgerConnection, stamp, unstamp
 from storage.ledger.passkeys import Passkey
+from storage.ledger.person_steps import role_given, standing_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class Person:
     role: Role
     public_key: str
     added_at: datetime
+    disabled: bool = False
 
     @property
     def public(self) -> PublicKey:
@@ -86,7 +89,7 @@ class People:
             entry.record("person.added", actor=actor, subject=person.name, body={"role": person.role.value})
 
     def get(self, name: str) -> Person:
-        """Raises `UsageError` for an unknown name."""
+        """As they are now. Raises `UsageError` for an unknown name."""
         for person in self.list():
             if person.name == name:
                 return person
@@ -137,6 +140,8 @@ class People:
         """Write a signed decision about a case down. Raises `Refused` when the case has ended."""
         with self._db.write(decision.at) as entry:
             require_started(entry, decision.case_id)
+            if decision.decision == Decision.WITHDRAW.value:
+                require_not_begun(entry, decision.case_id)
             entry.connection.execute(
                 insert(tables.approval).values(
                     case_id=decision.case_id, person=decision.person, decision=decision.decision,
@@ -167,14 +172,27 @@ class People:
             ]  # fmt: skip
 
     def list(self) -> list[Person]:
+        """Everybody as they are now: with the role given last, and disabled or not."""
         with self._db.read() as connection:
-            return [
-                Person(
-                    name=row.name, full_name=row.full_name, title=row.title, role=Role(row.role), public_key=row.public_key,
-                    added_at=unstamp(row.added_at),
-                )
-                for row in connection.execute(select(tables.person).order_by(tables.person.c.name))
-            ]  # fmt: skip
+            rows = connection.execute(select(tables.person).order_by(tables.person.c.name)).all()
+            roles, disabled = standing_now(connection)
+        return [
+            Person(
+                name=row.name, full_name=row.full_name, title=row.title, role=Role(roles.get(row.name, row.role)),
+                public_key=row.public_key, added_at=unstamp(row.added_at), disabled=row.name in disabled,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def role_at(self, name: str, at: datetime) -> Role:
+        """The role that a person had then. Raises `UsageError` for an unknown name."""
+        person = tables.person.c
+        with self._db.read() as connection:
+            first = connection.execute(select(person.role).where(person.name == name)).scalar()
+            given = role_given(connection, name, at)
+        if first is None:
+            raise UsageError(f"there is no person {name}", "see: retention person list")
+        return Role(given or first)
 
 
 def _require_new(connection: Connection, passkey: Passkey) -> None:

@@ -14,7 +14,10 @@ from sqlalchemy import Connection, Table, create_engine, insert
 from sqlalchemy.pool import NullPool
 
 from retention.exports import Basis, Export, Step
+from retention.facts import Medium
 from retention.holds import HoldState, Matter, MatterKind, Scope
+from retention.media import Lot
+from retention.media import Step as MediaStep
 from retention.note import NoteKey
 from retention.permissions import Role
 from retention.records import Personal
@@ -27,6 +30,7 @@ from storage.ledger.certificates import Certificate
 from storage.ledger.connection import stamp
 from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
+from storage.ledger.media import StepTaken
 from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person, SignedDecision
 from storage.log import Log
@@ -233,6 +237,15 @@ def export(id: str = "E1", **changed: Any) -> Export:
     )  # fmt: skip
 
 
+def lot(id: str = "M1") -> Lot:
+    paper = Medium(
+        make="", model="", serial="", property_number=None, media_type="paper", source="desk", categorization="confidential"
+    )  # fmt: skip
+    return Lot(
+        id=id, authorities=(), earliest=date(2020, 1, 1), latest=date(2020, 12, 31), planned=NOW, media=(paper,)
+    )  # fmt: skip
+
+
 def rows_of_decisions(case: Case) -> dict[Table, dict[str, object]]:
     """A row for each table of what people decide."""
     signed = {"person": "director", "statement": "{}", "signature": "c2ln"}
@@ -270,6 +283,15 @@ def filled(ledger: Ledger) -> Case:
         credential="Y3JlZA", person="director", public=generate("x", P256).public, label="phone", added_at=NOW
     )
     ledger.people.add_passkey(passkey, actor="director")
+    planned = StepTaken(
+        step=MediaStep.PLAN,
+        person="director",
+        statement={},
+        signature="c2ln",
+        epoch=ledger.holds.epoch(),
+        at=NOW,
+    )
+    ledger.media.plan(lot(), planned)
     with ledger.connection.write(NOW) as entry:
         for table, row in rows_of_decisions(case).items():
             entry.connection.execute(insert(table).values(at=stamp(NOW), **row))

@@ -102,7 +102,7 @@ def placed(ledger: Ledger, by: Signing) -> str:
         id="H1", state=HoldState.PLACING, scope=Scope(record_types=frozenset({"loans"})), matter=MATTER, sealed=False,
         continuing=True, placed_by=by.person.name, placed_at=NOW, review_every_days=None,
     )  # fmt: skip
-    return ledger.holds.add(file, action).id
+    return ledger.holds.add(file, action, at=NOW).id
 
 
 def test_statements_signed_by_own_keys_and_passkeys_are_all_looked_at(ledger: Ledger) -> None:
