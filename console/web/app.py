@@ -26,11 +26,12 @@ from console.web.pages import (
     events,
     forecast,
     holds,
+    oidc,
     queue,
     schedule,
     sign_in,
     signing,
-)  # fmt: skip
+)
 from console.web.problems import BadForm, NotFound, Problem, SignInFirst, answer, problem_of
 from console.web.security import SAFE, Guard
 from console.web.templates import wants_json
@@ -60,7 +61,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.add_middleware(Guard, desk=desk)
     app.mount("/static", Static(directory=STATIC), name="static")
     for doors in (
-        sign_in.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, asking.doors, forecast.doors, signing.doors,
+        sign_in.doors, oidc.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, asking.doors, forecast.doors, signing.doors,
         _document(app),
     ):  # fmt: skip
         for door in doors:
