@@ -38,7 +38,7 @@ class Operation:
 
     name: str
     title: str
-    run: Callable[[Desk, Signing, Values], None]
+    run: Callable[[Desk, Signing, Values], object]
     tell: Callable[[Desk, Values], list[tuple[str, str]]]
     done: Callable[[Values], str]
 

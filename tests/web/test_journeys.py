@@ -59,7 +59,7 @@ def test_a_case_goes_from_the_queue_to_its_certificate(site: Standing, browser: 
         accessible(director)
         director.get_by_label("How many records are to go").fill("2")
         director.get_by_role("button", name="Approve…").click()
-        expect(director.get_by_role("alert")).to_contain_text("is not about 2 records")
+        expect(director.locator("#errors")).to_contain_text("is not about 2 records")
         accessible(director)
         director.get_by_label("How many records are to go").fill("3")
         director.get_by_text("Lift the brake “records” for this case").click()
@@ -71,7 +71,7 @@ def test_a_case_goes_from_the_queue_to_its_certificate(site: Standing, browser: 
         director.get_by_label("How many records are to go").fill("3")
         director.get_by_text("Lift the brake “records” for this case").click()
         director.get_by_role("button", name="Approve…").click()
-        expect(director.get_by_role("alert")).to_contain_text("has approved case")
+        expect(director.locator("#errors")).to_contain_text("has approved case")
 
         # The deputy, without JavaScript on a narrow screen
         deputy.goto(f"/cases/{waiting}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from console.web import challenges, passwords
+from console.web.acting import Operation, Values, rehearse
+from console.web.desk import Desk
 from console.web.doors import COOKIE, Doors, Here, Visit
 from console.web.forms import Typed
 from console.web.pages.sign_in import new_password_errors, next_value
@@ -13,6 +15,8 @@ from retention.errors import Refused, UsageError
 from retention.origin import Origin
 from retention.permissions import PERMISSIONS, Act
 from storage import passkeys
+from storage.signatures import Signing
+from storage.staff import Staff
 
 doors = Doors()
 
@@ -40,6 +44,15 @@ def change_password(visit: Here, form: Typed) -> Response:
     token = desk.ledger.accounts.start(who.name, "password", now)
     response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
     return response
+
+
+@doors.post("/account/ethics", Act.READ)
+def acknowledge(visit: Here) -> Response:
+    """Acknowledge the code of ethics for this year: signed on the next page."""
+    try:
+        return rehearse(visit, ETHICS, {"year": visit.desk.today().year})
+    except (Refused, UsageError) as error:
+        return _page(visit, errors={"ethics": sentence(error.message)}, status=422)
 
 
 @doors.post("/account/sessions", Act.READ)
@@ -105,5 +118,16 @@ def _page(
     }  # fmt: skip
     return visit.page(
         "account.html", title="Your account", facts={"account": facts}, status=status, errors=errors or {}, changed=changed,
-        own=visit.session, open_sessions=sessions, passkeys=desk.ledger.people.passkeys(who.name),
+        ethics=desk.ledger.steps.acknowledged(who.name, desk.today().year), year=desk.today().year, own=visit.session, open_sessions=sessions, passkeys=desk.ledger.people.passkeys(who.name),
     )  # fmt: skip
+
+
+def _acknowledge(desk: Desk, by: Signing, values: Values) -> None:
+    Staff(ledger=desk.ledger, now=desk.now).acknowledge(by, values["year"])
+
+
+ETHICS = Operation(
+    name="acknowledge-ethics", title="Sign that you keep to the code of ethics", run=_acknowledge,
+    tell=lambda _desk, values: [("Year", str(values["year"]))], done=lambda _values: "/account",
+)  # fmt: skip
+OPERATIONS = (ETHICS,)

@@ -85,6 +85,12 @@ def approve(visit: Here, form: Typed, id: str) -> Response:
     return _rehearsed(visit, id, APPROVE, values, form, field="records")
 
 
+@doors.post("/cases/{id}/withdraw", Act.SECOND)
+def withdraw(visit: Here, form: Typed, id: str) -> Response:
+    """Take your approval back, until destroying begins."""
+    return _rehearsed(visit, id, WITHDRAW, {"case": id}, form, field="withdraw")
+
+
 @doors.post("/cases/{id}/return", Act.APPROVE, fields=("reason",))
 def return_(visit: Here, form: Typed, id: str) -> Response:
     """Send a case back, with a reason."""
@@ -129,7 +135,7 @@ def _case(
         "case.html", title=f"{record_type.title}: case {id}", facts=facts, status=status, seen=seen, record_type=record_type,
         standing=in_words(case, seen.clearance), values=first_values(values), errors=dict(errors or {}), people=people,
         approving=decisions, papers=certificates, done=_done(seen), token=cursor.seal(desk, id, seen.epoch),
-        lifts=values.get("lifts", ()), asked=asked, late=asked is not None and asking.is_late(visit, asked),
+        mine=visit.who.name in {one.person for one in decisions if one.decision == "approve"}, lifts=values.get("lifts", ()), asked=asked, late=asked is not None and asking.is_late(visit, asked),
     )  # fmt: skip
 
 
@@ -244,4 +250,8 @@ APPROVE = Operation(
 RETURN = Operation(
     name="return-case", title="Sign that you send it back", run=_return, tell=_tell, done=_back
 )
-OPERATIONS = (APPROVE, RETURN)
+WITHDRAW = Operation(
+    name="withdraw-approval", title="Sign that you take your approval back", tell=_tell, done=_back,
+    run=lambda desk, by, values: desk.dispositions.withdraw(values["case"], by),
+)  # fmt: skip
+OPERATIONS = (APPROVE, RETURN, WITHDRAW)

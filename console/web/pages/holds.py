@@ -348,22 +348,18 @@ PLACE = Operation(
 )
 CONFIRM = Operation(
     name="confirm-hold", title="Sign to confirm this hold", tell=_tell, done=_done,
-    run=lambda desk, by, values: void(desk.holding.confirm(values["hold"], by)),
+    run=lambda desk, by, values: (desk.holding.confirm(values["hold"], by)),
 )  # fmt: skip
 RELEASE = Operation(
     name="request-release", title="Sign that you ask for the release", tell=_tell, done=_done,
-    run=lambda desk, by, values: void(desk.holding.request_release(values["hold"], by, base64.b64decode(values["document"]))),
+    run=lambda desk, by, values: (desk.holding.request_release(values["hold"], by, base64.b64decode(values["document"]))),
 )  # fmt: skip
 APPROVE_RELEASE = Operation(
     name="approve-release", title="Sign to approve the release", tell=_tell, done=_done,
-    run=lambda desk, by, values: void(desk.holding.approve_release(values["hold"], by, timedelta(days=values["days"]))),
+    run=lambda desk, by, values: (desk.holding.approve_release(values["hold"], by, timedelta(days=values["days"]))),
 )  # fmt: skip
 CANCEL_RELEASE = Operation(
     name="cancel-release", title="Sign to cancel the release", tell=_tell, done=_done,
-    run=lambda desk, by, values: void(desk.holding.cancel_release(values["hold"], by)),
+    run=lambda desk, by, values: (desk.holding.cancel_release(values["hold"], by)),
 )  # fmt: skip
 OPERATIONS = (PLACE, CONFIRM, RELEASE, APPROVE_RELEASE, CANCEL_RELEASE)
-
-
-def void(_: object) -> None:
-    """The result of an act is looked at in the ledger."""

@@ -10,7 +10,7 @@ from console.web import acting
 from console.web.acting import Operation, ToSign
 from console.web.doors import Doors, Here, Visit
 from console.web.forms import Typed
-from console.web.pages import cases, holds
+from console.web.pages import account, cases, holds
 from console.web.problems import sentence
 from retention.errors import Refused, UsageError
 from retention.origin import Origin
@@ -18,7 +18,9 @@ from retention.permissions import Act
 from storage import passkeys
 
 doors = Doors()
-OPERATIONS: Mapping[str, Operation] = {one.name: one for one in (*cases.OPERATIONS, *holds.OPERATIONS)}
+OPERATIONS: Mapping[str, Operation] = {
+    one.name: one for one in (*account.OPERATIONS, *cases.OPERATIONS, *holds.OPERATIONS)
+}
 
 
 @doors.get("/sign/{id}", Act.READ)
