@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -63,6 +63,8 @@ class House:
     desk: Desk
     clock: Clock
     people: dict[str, Signatory] = field(default_factory=dict)
+    owner: Ledger | None = None
+    """The same ledger with every right, where the pages have a role of their own."""
 
     @property
     def ledger(self) -> Ledger:
@@ -96,24 +98,23 @@ class House:
 
 @contextmanager
 def house(
-    folder: Path, url: str | None = None, *, registration: Registration | None = None
-) -> Iterator[House]:
+    folder: Path, url: str | None = None, *, registration: Registration | None = None, people: Sequence[tuple[Role, str]] | None = None
+) -> Iterator[House]:  # fmt: skip
     """A desk with one person of each role, served until the block ends."""
     with listening() as sock:
         clock, origin = Hands(), f"http://localhost:{sock.getsockname()[1]}"
-        people: dict[str, Signatory] = {}
+        there: dict[str, Signatory] = {}
         if url is None:
-            url, people = f"sqlite:///{folder / 'ledger.db'}", copied(folder)
+            url, there = f"sqlite:///{folder / 'ledger.db'}", copied(folder)
         ledger = Ledger(url, SEALING_KEY)
-        ledger.connection.upgrade()
         desk = Desk(
             ledger=ledger, sealer=Sealer(SEALING_KEY), schedule=load(POLICIES, "policies.toml"), log=folder / "log",
             evidence=folder / "evidence", errors=folder / "errors", origin=origin, now=clock,
             provider=None if registration is None else Provider(registration, origin, clock),
         )  # fmt: skip
-        here = House(desk=desk, clock=clock, people=dict(people))
-        for role, name in NAMES.items():
-            if name not in people:
+        here = House(desk=desk, clock=clock, people=dict(there))
+        for role, name in NAMES.items() if people is None else people:
+            if name not in there:
                 here.add(name, role)
         with served(desk, sock):
             yield here

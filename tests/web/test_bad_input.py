@@ -16,6 +16,7 @@ from console.web import typed
 from console.web.pages.events import harmless
 from retention.schedule import ApprovalKind
 from storage.ledger.cases import Case, Part, new_case_id
+from storage.ledger.ledger import Ledger
 from tests.console.library import POLICIES
 from tests.storage.desk import part
 from tests.web.house import PASSWORD, House
@@ -28,9 +29,9 @@ HOLD = {
 PDF = b"%PDF-1.7\nSubpoena\n"
 
 
-def opened(house: House) -> Case:
+def opened(house: House, ledger: Ledger | None = None) -> Case:
     """A case that waits for two people."""
-    at = house.clock()
+    at, ledger = house.clock(), ledger or house.ledger
     survey = {
         "due": 3,
         "population": 9,
@@ -39,7 +40,7 @@ def opened(house: House) -> Case:
         "newest": None,
         "past_maximum": 0,
     }
-    return house.ledger.cases.open(
+    return ledger.cases.open(
         id=new_case_id(at), record_type="vendor-exports", on=at.date(), schedule=(house.desk.schedule.digest, "1", POLICIES),
         manifest_digest="d1" * 32, parts=(named("agency"),), approval_kind=ApprovalKind.TWO_PERSON, survey={"agency": survey},
         brakes={}, actor="test", epoch=0, at=at,
