@@ -140,6 +140,12 @@ class Settings(BaseSettings):
     console_host: str = "127.0.0.1"
     """Where the pages listen. Other machines come in through a reverse proxy, which has the certificate."""
     console_port: int = Field(default=8448, ge=1, le=65535)
+    console_oidc_issuer: str | None = None
+    """The identity provider that people may sign in at, exactly as it writes its issuer; by default none."""
+    console_oidc_client_id: str = ""
+    """What the pages are called there. Their callback is ``/sign-in/oidc/callback`` below their own address."""
+    console_oidc_client_secret: SecretStr | None = None
+    """Without it: as a public client, by PKCE alone."""
     stores: dict[str, StoreSettings] = {}
 
     @property

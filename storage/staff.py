@@ -13,6 +13,7 @@ from retention.document import JSON, write
 from retention.errors import Refused, UsageError
 from retention.permissions import Act, Role
 from storage.ledger.ledger import Ledger
+from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person
 from storage.ledger.person_steps import PersonStep, PersonStepKind
 from storage.signatures import Signing, authorise
@@ -74,6 +75,26 @@ class Staff:
         now = self._now()
         self._ledger.require_ready(now)
         return self._ledger.accounts.invite(name, actor=actor, at=now)
+
+    def bind(self, name: str, subject: str | None, by: Signing | None) -> None:
+        """Who signs in as that person at the identity provider (`console.web.oidc.subject`); ``None``: nobody any more."""
+        actor = self.require_manager(by)
+        self._ledger.people.get(name)
+        now = self._now()
+        self._ledger.require_ready(now)
+        self._ledger.accounts.bind(name, subject, actor=actor, at=now)
+
+    def retire_passkey(self, name: str, keyid: str, by: Signing | None) -> Passkey:
+        """A passkey that is lost, or no longer wanted: by whoever manages people, or by its owner."""
+        actor = name if by is not None and by.person.name == name else self.require_manager(by)
+        if by is not None and actor == name:
+            authorise(self._ledger, by, Act.READ)
+        now = self._now()
+        self._ledger.require_ready(now)
+        for passkey in self._ledger.people.passkeys(name):
+            if passkey.public.keyid == keyid:
+                return self._ledger.people.retire_passkey(passkey.credential, actor=actor, at=now)
+        raise UsageError(f"{name} has no such passkey", f"see: retention person show {name}")
 
     def acknowledge(self, by: Signing, year: int) -> PersonStep:
         """The person signs that they have read the code of ethics and keep to it in that year."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Table, select
@@ -15,17 +16,19 @@ from sqlalchemy import Row, Table, select
 from retention.approval import TYPE as APPROVAL
 from retention.document import JSON, write
 from retention.errors import UsageError, VerificationFailed
+from retention.ruling import TYPE as RULING
 from retention.signed import from_text
 from retention.verify_signed import verify_signed
+from storage.dispositions import EXCEPTION
 from storage.holding import STATEMENT_TYPE as HOLD_ACTION
 from storage.ledger import tables
 from storage.ledger.connection import unstamp
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person
+from storage.ledger.person_steps import PersonStepKind
 from storage.signatures import key_of
+from storage.staff import ETHICS
 
-EXCEPTION = "https://retention.example/exception/v1"
-RULING = "https://retention.example/ruling/v1"
 MAX_VALUES = 10_000
 
 
@@ -66,17 +69,20 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
-def kind_of(statement: JSON) -> Kind:
-    """The kind of a statement that somebody is asked to sign. Raises `UsageError` for what is none of ours."""
-    kind = KINDS.get(str(statement.get("type"))) if isinstance(statement, dict) else None
-    if kind is None:
+NOUNS = {type: kind.noun for type, kind in KINDS.items()} | {ETHICS: "acknowledgement of the code of ethics"}
+
+
+def noun_of(statement: JSON) -> str:
+    """What a statement is that somebody is asked to sign. Raises `UsageError` for what is none of ours."""
+    noun = NOUNS.get(str(statement.get("type"))) if isinstance(statement, dict) else None
+    if noun is None:
         raise UsageError("this is not a statement that people sign here", "give exactly what the page shows")
-    return kind
+    return noun
 
 
 def in_words(statement: Mapping[str, JSON]) -> Iterator[str]:
     """Everything a statement says, line by line; nothing is left out. Raises `UsageError` for one that cannot be told."""
-    yield f"{kind_of(dict(statement)).noun}:"
+    yield f"{noun_of(dict(statement))}:"
     for name, value in statement.items():
         if name == "type":
             continue
@@ -100,10 +106,50 @@ def verify_statements(ledger: Ledger) -> int:
     Raises `VerificationFailed` with the first that is not.
     """
     people = {person.name: person for person in ledger.people.list()}
-    return sum(_verify(ledger, people, type, kind) for type, kind in KINDS.items())
+    rows = sum(_verify_rows(ledger, people, type, kind) for type, kind in KINDS.items())
+    return rows + _verify_ethics(ledger, people)
 
 
-def _read(text: str, what: str) -> dict[str, JSON]:
+def _verify_rows(ledger: Ledger, people: Mapping[str, Person], type: str, kind: Kind) -> int:
+    with ledger.connection.read() as connection:
+        rows = connection.execute(select(kind.table).order_by(kind.table.c.id)).all()
+    for row in rows:
+        what = f"{kind.noun} {row.id}"
+        said = _object(row.statement, what)
+        _verify(ledger, people[row.person], said, row.signature, at=unstamp(row.at), what=what)
+        if said.get("type") != type or kind.differs(row, said):
+            raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
+    return len(rows)
+
+
+def _verify_ethics(ledger: Ledger, people: Mapping[str, Person]) -> int:
+    """Acknowledgements stand in the chain of events, each with its statement and signature."""
+    event = tables.event.c
+    with ledger.connection.read() as connection:
+        kind = f"person.{PersonStepKind.ETHICS.value}"
+        rows = connection.execute(select(tables.event).where(event.kind == kind).order_by(event.seq)).all()
+    for row in rows:
+        what = f"{NOUNS[ETHICS]} in event {row.seq}"
+        body = _object(row.body, what)
+        said, signature, person = body.get("statement"), body.get("signature"), people.get(row.subject)
+        if not isinstance(said, dict) or not isinstance(signature, str) or person is None:
+            raise VerificationFailed(f"{what} is not signed", "compare the ledger with its backup")
+        _verify(ledger, person, said, signature, at=unstamp(row.at), what=what)
+        told = (said.get("type"), said.get("person"), str(said.get("year")), said.get("at"))
+        if told != (ETHICS, row.subject, body.get("value"), write(unstamp(row.at))):
+            raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
+    return len(rows)
+
+
+def _verify(
+    ledger: Ledger, person: Person, said: dict[str, JSON], signature: str, *, at: datetime, what: str
+) -> None:
+    """``what``: names it in errors."""
+    signed = from_text(signature, person.public)
+    verify_signed(signed, key_of(ledger, person, signed, at), said, what=f"the signature of {what}")
+
+
+def _object(text: str, what: str) -> dict[str, JSON]:
     try:
         said: JSON = json.loads(text)
     except (ValueError, RecursionError):
@@ -111,17 +157,3 @@ def _read(text: str, what: str) -> dict[str, JSON]:
     if not isinstance(said, dict):
         raise VerificationFailed(f"{what} has no statement", "compare the ledger with its backup")
     return said
-
-
-def _verify(ledger: Ledger, people: Mapping[str, Person], type: str, kind: Kind) -> int:
-    with ledger.connection.read() as connection:
-        rows = connection.execute(select(kind.table).order_by(kind.table.c.id)).all()
-    for row in rows:
-        what = f"{kind.noun} {row.id}"
-        said = _read(row.statement, what)
-        signed = from_text(row.signature, people[row.person].public)
-        key = key_of(ledger, people[row.person], signed, unstamp(row.at))
-        verify_signed(signed, key, said, what=f"the signature of {what}")
-        if said.get("type") != type or kind.differs(row, said):
-            raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
-    return len(rows)

@@ -87,6 +87,7 @@ def acknowledge_ethics(
 def show(name: Who, /, *, json: Json = False, session: Here) -> Answer:
     with opened(session) as site:
         person, steps = site.ledger.people.get(name), site.ledger.steps.of(name)
+        passkeys = site.ledger.people.passkeys(name)
     years = sorted({int(one.value) for one in steps if one.step == PersonStepKind.ETHICS})
     state = " (disabled)" if person.disabled else ""
     lines: list[Line] = [
@@ -94,11 +95,20 @@ def show(name: Who, /, *, json: Json = False, session: Here) -> Answer:
         f"  added {moment(person.added_at)}; public key: {person.public_key}",
     ]
     lines += [
+        f"  passkey {one.label}: {one.public.keyid}, added {moment(one.added_at)}"
+        + ("" if one.retired_at is None else f", retired {moment(one.retired_at)}")
+        for one in passkeys
+    ]
+    lines += [
         f"  {moment(one.at)}: {one.step} {one.value} by {one.actor}".replace("  by", " by") for one in steps
     ]
     body = {
         "person": name, "full_name": person.full_name, "title": person.title, "role": person.role.value,
         "disabled": person.disabled, "public_key": person.public_key, "added_at": person.added_at, "ethics": years,
+        "passkeys": [
+            {"label": one.label, "keyid": one.public.keyid, "added_at": one.added_at, "retired_at": one.retired_at}
+            for one in passkeys
+        ],
         "steps": [{"step": one.step, "value": one.value, "actor": one.actor, "at": one.at} for one in steps],
     }  # fmt: skip
     return Answer(command="person.show", body=body, lines=lines)

@@ -274,6 +274,17 @@ COMMANDS = (
         "Make a one-time code with which a person sets their first password or passkey in the console.",
     ),
     Command(
+        "person oidc",
+        "console.cli.person_access:oidc",
+        "Say what a person is called at the identity provider, so that they sign in to the console there.\n\n"
+        "All their sessions end. Signing in there says who they are; approving still takes their key or passkey.",
+    ),
+    Command(
+        "person retire-passkey",
+        "console.cli.person_access:retire_passkey",
+        "Retire a passkey: it signs nothing more. What it signed before stays signed.",
+    ),
+    Command(
         "person acknowledge-ethics",
         "console.cli.person_life:acknowledge_ethics",
         "Sign that you have read the code of ethics and keep to it this year.",

@@ -8,8 +8,21 @@ from console.cli.answer import Answer
 from console.cli.options import Here, Json
 from console.web.app import make_app
 from console.web.desk import open_desk
+from console.web.oidc import Registration
 from flows.clock import clock
-from flows.settings import load_settings
+from flows.settings import Settings, load_settings
+
+
+def registration_of(settings: Settings) -> Registration | None:
+    """How the pages are known at the identity provider; ``None`` without one. Raises `SettingsError`."""
+    secret = settings.console_oidc_client_secret
+    if settings.console_oidc_issuer is None:
+        return None
+    return Registration(
+        issuer=settings.console_oidc_issuer,
+        client_id=settings.console_oidc_client_id,
+        client_secret=None if secret is None else secret.get_secret_value(),
+    )
 
 
 def console(*, json: Json = False, session: Here) -> Answer:
@@ -19,6 +32,7 @@ def console(*, json: Json = False, session: Here) -> Answer:
     desk = open_desk(
         ledger_url=settings.ledger, state=settings.state_dir, policies=settings.policies, log=settings.log,
         evidence=settings.evidence, origin=origin, now=session.now or clock, grace_days=settings.grace_days,
+        registration=registration_of(settings),
     )  # fmt: skip
     session.note(f"the pages are at {origin}, listening on {host}:{port}; Ctrl-C ends")
     try:

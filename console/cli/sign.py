@@ -15,7 +15,7 @@ from console.cli.options import Here, Json, KeyFile, Name
 from console.cli.site import opened
 from retention.document import parse
 from retention.errors import Refused, UsageError, VerificationFailed
-from storage.statements import in_words, kind_of
+from storage.statements import in_words, noun_of
 
 MAX_STATEMENT = 1024 * 1024
 STDIN = Path("-")
@@ -37,7 +37,7 @@ def sign(
         statement = parse(data.strip(), "the statement")
     except VerificationFailed as error:
         raise UsageError(error.message, "give exactly what the page shows") from None
-    kind_of(statement)
+    noun_of(statement)
     assert isinstance(statement, dict)
     told = list(in_words(statement))
     with opened(session) as site:

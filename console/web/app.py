@@ -18,7 +18,18 @@ from console.web import problems
 from console.web.desk import Desk
 from console.web.doors import Doors, Forbidden, Here
 from console.web.forms import read_form
-from console.web.pages import account, cases, certificates, events, holds, queue, schedule, sign_in, signing
+from console.web.pages import (
+    account,
+    cases,
+    certificates,
+    events,
+    holds,
+    oidc,
+    queue,
+    schedule,
+    sign_in,
+    signing,
+)
 from console.web.problems import BadForm, NotFound, Problem, SignInFirst, answer, problem_of
 from console.web.security import SAFE, Guard
 from console.web.templates import wants_json
@@ -48,7 +59,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.add_middleware(Guard, desk=desk)
     app.mount("/static", Static(directory=STATIC), name="static")
     for doors in (
-        sign_in.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, signing.doors,
+        sign_in.doors, oidc.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, signing.doors,
         _document(app),
     ):  # fmt: skip
         for door in doors:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from console.web.oidc import Provider, Registration
 from retention.errors import LedgerUnavailable, SettingsError, UsageError
 from retention.loader import load
 from retention.schedule import Schedule
@@ -42,6 +43,8 @@ class Desk:
     now: Callable[[], datetime]
     grace_days: int = 7
     """Between the second signature of a release and the moment a hold no longer keeps."""
+    provider: Provider | None = None
+    """Where people sign in beside their passwords, if anywhere."""
 
     @property
     def host(self) -> str:
@@ -68,7 +71,7 @@ class Desk:
 
 def open_desk(
     *, ledger_url: str, state: Path, policies: Path, log: Path, evidence: Path, origin: str, now: Callable[[], datetime],
-    grace_days: int,
+    grace_days: int, registration: Registration | None = None,
 ) -> Desk:  # fmt: skip
     """The desk of a site. Raises `SettingsError` for an origin that is none, `LedgerUnavailable`, `ScheduleInvalid`."""
     try:
@@ -90,6 +93,7 @@ def open_desk(
     return Desk(
         ledger=ledger, sealer=Sealer(key), schedule=load(text, str(policies)), log=log, evidence=evidence,
         errors=state / "errors", origin=origin, now=now, grace_days=grace_days,
+        provider=None if registration is None else Provider(registration, origin, now),
     )  # fmt: skip
 
 

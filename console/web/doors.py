@@ -106,9 +106,10 @@ def _who(request: Request, desk: Desk) -> tuple[Session | None, Person | None]:
         request.state.expired = session.person
         return None, None
     try:
-        return session, desk.ledger.people.get(session.person)
+        person = desk.ledger.people.get(session.person)
     except UsageError:
         return None, None
+    return (None, None) if person.disabled else (session, person)
 
 
 def visit_of(request: Request) -> Visit:

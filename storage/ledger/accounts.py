@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
 
+from retention.errors import UsageError
 from storage.ledger import tables
 from storage.ledger.connection import LedgerConnection, stamp, unstamp
 from storage.ledger.sealing import Sealer
@@ -89,6 +90,37 @@ class Accounts:
             entry.connection.execute(change)
             entry.connection.execute(delete(tables.session).where(tables.session.c.person == person))
             entry.record("account.password", actor=actor, subject=person)
+
+    def bind(self, person: str, subject: str | None, *, actor: str, at: datetime) -> None:
+        """Let whoever an identity provider calls this sign in as that person; ``None``: nobody. All their sessions end.
+
+        Raises `UsageError` when the subject is somebody else's.
+        """
+        table = tables.account
+        with self._db.write(at) as entry:
+            taken = select(table.c.person).where(table.c.oidc_subject == subject, table.c.person != person)
+            other = None if subject is None else entry.connection.execute(taken).scalar()
+            if other is not None:
+                raise UsageError(f"this subject signs in as {other} already", "a subject is one person")
+            changed = entry.connection.execute(
+                update(table)
+                .where(table.c.person == person)
+                .values(oidc_subject=subject, changed_at=stamp(at))
+            )
+            if changed.rowcount == 0:
+                entry.connection.execute(
+                    insert(table).values(person=person, oidc_subject=subject, changed_at=stamp(at))
+                )
+            entry.connection.execute(delete(tables.session).where(tables.session.c.person == person))
+            kind = "account.unbound" if subject is None else "account.bound"
+            entry.record(kind, actor=actor, subject=person)
+
+    def bound(self, subject: str) -> str | None:
+        """Whom an identity provider's subject signs in."""
+        table = tables.account
+        with self._db.read() as connection:
+            found = connection.execute(select(table.c.person).where(table.c.oidc_subject == subject)).scalar()
+        return None if found is None else str(found)
 
     def invite(self, person: str, *, actor: str, at: datetime) -> str:
         """A one-time code with which this person sets a password. An earlier one that was not used is void."""

@@ -13,12 +13,16 @@ from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.schedule import ApprovalKind, Limits, Period
 from storage.ledger.cases import CaseState
+from storage.ledger.passkeys import Passkey
 from storage.log import Published
+from storage.signatures import Signatory
 from tests.choke_point.workbench import Workbench
 from tests.contract.conftest import Build
 from tests.contract.harness import HarnessFactory
 from tests.contract.harness_sealed import SealedHarness
 from tests.contract.shelf import due, existing, many, shelf
+from tests.retention.authenticator import authenticator
+from tests.storage.browser import Touching
 from tests.storage.published import begun, ended
 
 MATTER = Matter(number="2025-17", kind=MatterKind.SUBPOENA, issuing_authority="District Court")
@@ -71,11 +75,44 @@ def test_step_2_waits_for_two_different_custodians(
         waiting = bench.destroyer.dispose(case.id)
         assert waiting.waiting
         assert existing(harness, seeds) == due(seeds)
-    bench.approve(case, deputy)
+    bench.approve(case, with_passkey(bench, deputy))
+    bench.ledger.people.retire_passkey("AAAA", actor="deputy", at=bench.clock())
     done = bench.destroyer.dispose(case.id)
     assert done.counts == {Outcome.DESTROYED: 4}
     assert done.certificate is not None
-    assert bench.verified(done.certificate.id).ok
+    report = bench.verified(done.certificate.id)
+    assert report.ok
+    assert "by own key, passkey, keys" in report.steps[4].detail
+    bench.close()
+
+
+def with_passkey(bench: Workbench, person: Signatory) -> Touching:
+    phone = authenticator()
+    bench.ledger.people.add_passkey(
+        Passkey(credential="AAAA", person=person.person.name, public=phone.public, label="phone", added_at=bench.clock()),
+        actor=person.person.name,
+    )  # fmt: skip
+    return Touching(person=person.person, passkey=phone)
+
+
+@pytest.mark.parametrize("wrong", ["retired before", "somebody else's"])
+def test_step_2_a_passkey_that_did_not_sign_for_its_person_then_stops_everything(
+    build: Build, factory: HarnessFactory, tmp_path: Path, wrong: str
+) -> None:
+    seeds = many(factory.supports, 2)
+    harness = build(seeds)
+    bench = Workbench.around(tmp_path / "site", harness, approval_kind=ApprovalKind.CUSTODIAN)
+    director, deputy = bench.person("director"), bench.person("deputy")
+    case = bench.opened()
+    signer = with_passkey(bench, deputy)
+    if wrong == "retired before":
+        bench.ledger.people.retire_passkey("AAAA", actor="deputy", at=bench.clock())
+    else:
+        signer = Touching(person=director.person, passkey=signer.passkey)
+    bench.approve(case, signer)
+    with pytest.raises(VerificationFailed, match="by no key that"):
+        bench.destroyer.dispose(case.id)
+    assert existing(harness, seeds) == due(seeds)
     bench.close()
 
 

@@ -28,7 +28,7 @@ from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person, SignedDecision
 from storage.planning import Plan, open_case
-from storage.signatures import Signatory
+from storage.signatures import Signatory, Signing
 from storage.spool import Spool
 from tests.contract.harness import LIBRARY, ON, StoreHarness
 from tests.storage.desk import log_at
@@ -153,7 +153,7 @@ class Workbench:
         self.ledger.people.add(person, actor="test")
         return Signatory(person=person, key=key)
 
-    def approve(self, case: Case, by: Signatory, *, lifts: tuple[str, ...] = ()) -> None:
+    def approve(self, case: Case, by: Signing, *, lifts: tuple[str, ...] = ()) -> None:
         at = self.clock()
         statement = approval.statement(
             case=case.id,
@@ -165,14 +165,13 @@ class Workbench:
             at=at,
             lifts=lifts,
         )
-        signed = approval.sign(by.key, statement, person=by.person.full_name, title=by.person.title)
         self.ledger.people.sign_off(
             SignedDecision(
                 case_id=case.id,
                 person=by.person.name,
                 decision="approve",
                 statement=statement,
-                signature=signed.signature,
+                signature=by.sign(statement).text,
                 epoch=self.ledger.holds.epoch(),
                 at=at,
             )

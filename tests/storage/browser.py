@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 import cbor2
 
-from retention.signing import P256
+from retention.document import JSON
+from retention.signed import Signed
+from retention.signing import P256, PublicKey
+from storage.ledger.people import Person
 from tests.retention.authenticator import ORIGIN, USED, Authenticator, b64url
 
 
@@ -71,3 +77,22 @@ def answered(options: str, passkey: Authenticator, *, origin: str = ORIGIN, flag
             },
         }
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Touching:
+    """A person who signs with their passkey."""
+
+    person: Person
+    passkey: Authenticator
+
+    @property
+    def public(self) -> PublicKey:
+        return self.passkey.public
+
+    @property
+    def at(self) -> datetime | None:
+        return None
+
+    def sign(self, statement: Mapping[str, JSON]) -> Signed:
+        return self.passkey.sign(statement)

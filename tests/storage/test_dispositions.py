@@ -18,10 +18,14 @@ from storage.clearing import Requirements
 from storage.dispositions import Dispositions
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.ledger import Ledger
+from storage.ledger.passkeys import Passkey
 from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
 from storage.rulings import Rulings
 from storage.signatures import Signatory
 from storage.staff import Staff
+from storage.statements import verify_statements
+from tests.retention.authenticator import authenticator
+from tests.storage.browser import Touching
 from tests.storage.desk import person
 from tests.storage.site import TWO_PEOPLE, Site
 
@@ -233,3 +237,24 @@ def _first_maximum(case: Case) -> date:
     """60 days after the oldest record, as the schedule of these tests says."""
     oldest = min(date.fromisoformat(entry["oldest"]) for entry in case.survey.values() if entry["oldest"])
     return oldest + timedelta(days=60)
+
+
+def test_whatever_people_decided_is_signed_and_checked(office: Office) -> None:
+    """By an own key and by a passkey: every act writes a statement that says what its row says."""
+    phone = authenticator()
+    office.ledger.people.add_passkey(
+        Passkey(credential="AAAA", person="bela", public=phone.public, label="phone", added_at=office.site.clock()), actor="bela"
+    )  # fmt: skip
+    bela = Touching(person=office.bela.person, passkey=phone)
+    assert verify_statements(office.ledger) == 0
+    done = 0
+    for by, position in ((office.ada, 0), (bela, 1)):
+        office.dispositions.except_items(office.case.id, by, [position], "why")
+        office.dispositions.approve(office.case.id, by, records=office.case.records)
+        office.dispositions.withdraw(office.case.id, by)
+        office.staff.acknowledge(by, 2025)
+        office.site.holding.place(Scope(cameras=frozenset({"nowhere"})), MATTER, by)
+        done += 5
+        assert verify_statements(office.ledger) == done
+    office.dispositions.extend(office.case.id, bela, _first_maximum(office.case), "audit")
+    assert verify_statements(office.ledger) == done + 1

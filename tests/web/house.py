@@ -19,6 +19,7 @@ import uvicorn
 from console.web import passwords
 from console.web.app import make_app
 from console.web.desk import Desk
+from console.web.oidc import Provider, Registration
 from retention.loader import load
 from retention.permissions import Role
 from storage.ledger.ledger import Ledger
@@ -87,10 +88,12 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, url: str | None = None) -> Iterator[House]:
+def house(
+    folder: Path, url: str | None = None, *, registration: Registration | None = None
+) -> Iterator[House]:
     """A desk with one person of each role, served until the block ends."""
     with listening() as sock:
-        clock = Hands()
+        clock, origin = Hands(), f"http://localhost:{sock.getsockname()[1]}"
         people: dict[str, Signatory] = {}
         if url is None:
             url, people = f"sqlite:///{folder / 'ledger.db'}", copied(folder)
@@ -98,7 +101,8 @@ def house(folder: Path, url: str | None = None) -> Iterator[House]:
         ledger.connection.upgrade()
         desk = Desk(
             ledger=ledger, sealer=Sealer(SEALING_KEY), schedule=load(POLICIES, "policies.toml"), log=folder / "log",
-            evidence=folder / "evidence", errors=folder / "errors", origin=f"http://localhost:{sock.getsockname()[1]}", now=clock,
+            evidence=folder / "evidence", errors=folder / "errors", origin=origin, now=clock,
+            provider=None if registration is None else Provider(registration, origin, clock),
         )  # fmt: skip
         here = House(desk=desk, clock=clock, people=dict(people))
         for role, name in NAMES.items():

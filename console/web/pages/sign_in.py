@@ -107,10 +107,9 @@ def welcome(visit: Visit, name: str, how: str, *, next: str, draft: str) -> Resp
 
 def is_active(visit: Visit, name: str) -> bool:
     try:
-        visit.desk.ledger.people.get(name)
+        return not visit.desk.ledger.people.get(name).disabled
     except UsageError:
         return False
-    return True
 
 
 def address_of(visit: Visit) -> str:

@@ -23,6 +23,7 @@ from storage.paper.parsed import parse
 from storage.paper.printer import UNKNOWN_LETTER, maker, render, shown_letters
 from storage.sealed.erasures import REVIVED
 from tests.retention import certificate_facts as invented
+from tests.retention.authenticator import by_passkeys
 from tests.storage.paper import press
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -214,3 +215,12 @@ def test_the_canonical_data_stays_what_it_was() -> None:
     """Printing takes the envelope and gives a page; the envelope is attached byte for byte, never written anew."""
     reader = PdfFileReader(io.BytesIO(press.page()))
     assert bytes(reader.root["/AF"][0]["/EF"]["/F"].data) == press.ENVELOPE
+
+
+def test_a_passkey_is_called_one_among_the_keys() -> None:
+    first, _ = by_passkeys()
+    approvals = (first, invented.approved(invented.COUNSEL, "Jo Reyes"))
+    text = json.dumps(page(parse(invented.sealed(people__approvals=approvals))), ensure_ascii=False)
+    assert "Passkey of Mei Lind" in text
+    assert first.keyid in text
+    assert "Key of Jo Reyes" in text

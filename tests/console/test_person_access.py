@@ -1,0 +1,91 @@
+"""``person oidc`` and ``retire-passkey``: who comes in how, and what no longer signs."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.web.oidc import subject
+from flows.settings import load_settings
+from flows.wiring import Site
+from storage.ledger.passkeys import Passkey
+from tests.console.library import Library
+from tests.retention.authenticator import authenticator
+
+ISSUER = "https://login.library.example"
+
+
+@pytest.fixture
+def site(library: Library, monkeypatch: pytest.MonkeyPatch) -> Site:
+    library.add_people("ada", "bela")
+    monkeypatch.setenv("RETENTION_CONSOLE_OIDC_ISSUER", ISSUER)
+    return Site(load_settings(), lambda: library.now)
+
+
+def test_a_person_is_entered_as_the_provider_calls_them_and_removed(library: Library, site: Site) -> None:
+    said = library.done("person", "oidc", "ada", "--subject", "a-1")
+    assert "ada signs in as a-1 there" in said.out
+    assert site.ledger.accounts.bound(subject(ISSUER, "a-1")) == "ada"
+    again = library("person", "oidc", "bela", "--subject", "a-1")
+    assert (again.code, again.out) == (2, "")
+    assert "signs in as ada already" in again.err
+    library.done("person", "oidc", "ada", "--remove")
+    assert site.ledger.accounts.bound(subject(ISSUER, "a-1")) is None
+    site.close()
+
+
+@pytest.mark.parametrize(
+    "words", [("ada",), ("ada", "--subject", "a", "--remove"), ("ada", "--subject", ""), ("ada", "--subject", "x" * 256),
+              ("ada", "--subject", "a\nb"), ("nobody", "--subject", "a")]
+)  # fmt: skip
+def test_what_is_no_subject_or_nobody_is_refused(
+    library: Library, site: Site, words: tuple[str, ...]
+) -> None:
+    said = library("person", "oidc", *words)
+    assert (said.code, said.out) == (2, "")
+    site.close()
+
+
+def test_without_a_provider_nobody_is_entered(
+    library: Library, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETENTION_CONSOLE_OIDC_ISSUER")
+    said = library("person", "oidc", "ada", "--subject", "a")
+    assert said.code == 2
+    assert "RETENTION_CONSOLE_OIDC_ISSUER" in said.err
+    site.close()
+
+
+def test_where_there_is_an_administrator_only_they_enter_people(library: Library, site: Site) -> None:
+    library.done(
+        "person", "add", "root", "--full-name", "Root Example", "--title", "IT", "--role", "administrator"
+    )
+    assert library("person", "oidc", "ada", "--subject", "a").code == 5
+    assert library("person", "oidc", "ada", "--subject", "a", "--as", "ada").code == 5
+    library.done("person", "oidc", "ada", "--subject", "a", "--as", "root")
+    site.close()
+
+
+def test_a_lost_passkey_is_retired_by_its_owner_or_a_manager_and_shown_as_such(
+    library: Library, site: Site
+) -> None:
+    keys = [authenticator().public for _ in range(2)]
+    for number, key in enumerate(keys):
+        passkey = Passkey(
+            credential=f"AAA{number}", person="ada", public=key, label=f"phone {number}", added_at=library.now
+        )
+        site.ledger.people.add_passkey(passkey, actor="ada")
+    library.done(
+        "person", "add", "root", "--full-name", "Root Example", "--title", "IT", "--role", "administrator"
+    )
+    assert library("person", "retire-passkey", "ada", keys[0].keyid, "--as", "bela").code == 5
+    assert library("person", "retire-passkey", "ada", keys[0].keyid).code == 5
+    library.done("person", "retire-passkey", "ada", keys[0].keyid, "--as", "ada")
+    assert library("person", "retire-passkey", "ada", keys[0].keyid, "--as", "ada").code == 2
+    assert library("person", "retire-passkey", "bela", keys[1].keyid, "--as", "root").code == 2
+    library.done("person", "retire-passkey", "ada", keys[1].keyid, "--as", "root")
+    shown = library.done("person", "show", "ada").out
+    assert "passkey phone 0: p256:" in shown
+    assert shown.count("retired") >= 2
+    told = library.done("person", "show", "ada", "--json").json["passkeys"]
+    assert [one["retired_at"] is None for one in told] == [False, False]
+    site.close()
