@@ -15,8 +15,10 @@ from sqlalchemy import Row, Table, select
 from retention.approval import TYPE as APPROVAL
 from retention.document import JSON, write
 from retention.errors import UsageError, VerificationFailed
+from retention.ruling import TYPE as RULING
 from retention.signed import from_text
 from retention.verify_signed import verify_signed
+from storage.dispositions import EXCEPTION
 from storage.holding import STATEMENT_TYPE as HOLD_ACTION
 from storage.ledger import tables
 from storage.ledger.connection import unstamp
@@ -24,8 +26,6 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person
 from storage.signatures import key_of
 
-EXCEPTION = "https://retention.example/exception/v1"
-RULING = "https://retention.example/ruling/v1"
 MAX_VALUES = 10_000
 
 

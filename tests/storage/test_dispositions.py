@@ -22,6 +22,7 @@ from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
 from storage.rulings import Rulings
 from storage.signatures import Signatory
 from storage.staff import Staff
+from storage.statements import verify_statements
 from tests.storage.desk import person
 from tests.storage.site import TWO_PEOPLE, Site
 
@@ -93,6 +94,7 @@ def test_what_was_taken_out_stays_and_the_certificate_does_not_say_why(office: O
     assert (kept.ordinal, kept.reason, kept.person) == (1, "asked for by zqcanary", "ada")
     leaves = (office.site.folder / "evidence" / f"{disposal.certificate.id}.leaves").read_bytes()
     keys = {office.site.signer.keyid: office.site.signer.public}
+    assert verify_statements(office.ledger) == 4
     report = verify(disposal.certificate.envelope, keys=keys, leaves=leaves)
     assert report.ok, report
 

@@ -14,6 +14,8 @@ from retention import approval
 from retention.document import JSON, encode, write
 from retention.errors import UsageError, VerificationFailed
 from retention.holds import HoldState, Scope
+from retention.ruling import TYPE as RULING
+from storage.dispositions import EXCEPTION
 from storage.holding import STATEMENT_TYPE as HOLD_ACTION
 from storage.ledger import tables
 from storage.ledger.connection import stamp
@@ -21,7 +23,7 @@ from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import Passkey
 from storage.signatures import Signatory, Signing
-from storage.statements import EXCEPTION, KINDS, RULING, in_words, kind_of, verify_statements
+from storage.statements import KINDS, in_words, kind_of, verify_statements
 from tests.retention.authenticator import Authenticator, authenticator
 from tests.storage.desk import MATTER, NOW, behind_its_back, opened, person, without_triggers
 
