@@ -40,7 +40,7 @@ CHANGEABLE = {"case_file", "hold", "counter"}
 NO_EVIDENCE = {
     "lease", "switch", "account", "invitation", "session", "draft", "question", "look", "attempt",
 }  # fmt: skip
-REFUSAL = re.compile("append-only|frozen")
+REFUSAL = re.compile("append-only|frozen|too few different people")
 
 
 def refused(url: str, statement: str, **values: object) -> None:
