@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import rfc8785
 
+from retention.ruling import TYPE as RULING
 from retention.signing import load_private
-from storage.statements import RULING
 from tests.console.library import Library
 
 STATEMENT = {
