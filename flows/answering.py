@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from flows.forecasting import MONTHS, MOST_MONTHS, forecast
 from flows.previewing import preview
 from flows.wiring import Site, frozen
 from retention.errors import RetentionError, UsageError
@@ -22,6 +23,7 @@ SAMPLE = 20
 
 HOLD_PREVIEW = "hold-preview"
 CASE_SAMPLE = "case-sample"
+FORECAST = "forecast"
 
 Answer = dict[str, Any]
 
@@ -62,6 +64,15 @@ def case_sample(site: Site, question: Question) -> Answer:
     return {"case": case.id, "items": items, "of": case.items}
 
 
+def what_comes_due(site: Site, question: Question) -> Answer:
+    """``months`` → see `flows.forecasting.Forecast`."""
+    _may(site, question, Act.READ)
+    months = int(question.body.get("months", MONTHS))
+    if not 1 <= months <= MOST_MONTHS:
+        raise UsageError(f"a forecast is for 1 to {MOST_MONTHS} months", "give another number")
+    return forecast(site, months).facts
+
+
 def _sampled(site: Site, case: Case, part: Part, wanted: set[int]) -> Iterator[Answer]:
     schedule = frozen(site.ledger.cases.schedule_text(case.schedule_digest))
     criteria = criteria_for(schedule, schedule.record_type(case.record_type), part.location, case.on)
@@ -93,4 +104,5 @@ def _may(site: Site, question: Question, *acts: Act) -> None:
 ANSWERS: Mapping[str, Callable[[Site, Question], Answer]] = {
     HOLD_PREVIEW: hold_preview,
     CASE_SAMPLE: case_sample,
+    FORECAST: what_comes_due,
 }

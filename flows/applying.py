@@ -14,7 +14,7 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows import running
+from flows import notices, running
 from flows.disposing import Disposed, dispose_case
 from flows.door import (
     RETRIES,
@@ -43,6 +43,7 @@ class Surveyed:
     case: str | None = None
     due: int | None = None
     population: int | None = None
+    braked: bool = False
     extended: str | None = None
     """The day to which people put its disposition off."""
 
@@ -114,6 +115,7 @@ def survey(record_type: RecordTypeId, day: Day) -> Surveyed:
         planned, case = running.begin(opened, chosen, date.fromisoformat(day), running.Silent())
         extended = opened.rulings.extended(record_type)
         return Surveyed(
+            braked=planned is not None and case is not None and bool(case.brakes),
             extended=None if extended is None else extended.isoformat(),
             record_type=record_type, case=None if case is None else case.id,
             due=None if planned is None else planned.due, population=None if planned is None else planned.population,
@@ -140,12 +142,24 @@ def finish() -> Finished:
         )  # fmt: skip
 
 
+@task(name="tell", persist_result=False, cache_policy=NO_CACHE)
+@at_the_door
+def tell(counts: dict[str, int]) -> None:
+    """Send notices of a run, in counts. Never fails for want of a receiver."""
+    with site() as opened:
+        notices.tell(opened, counts)
+
+
 @flow(name="apply-schedule", persist_result=False, log_prints=False)
 @at_the_door
 def apply_schedule(on: Day | None = None, record_types: list[RecordTypeId] | None = None) -> Applied:
     """Apply the schedule on a day (today in the library's time zone). Raises `StepFailed` after everything else was done."""
     day, names = _chosen(on, record_types or [])
-    prepared = prepare()
+    try:
+        prepared = prepare()
+    except StepFailed:
+        tell({"unfinished": 1})
+        raise
     lines: list[Line] = []
     for name in names:
         lines.append(_apply(name, day))
@@ -157,6 +171,8 @@ def apply_schedule(on: Day | None = None, record_types: list[RecordTypeId] | Non
     create_markdown_artifact(summary(applied), key=SUMMARY, description=f"the schedule applied on {day}")
     troubled = [line.record_type for line in lines if line.troubled]
     unfinished = (*prepared.unpreserved, *finished.trouble)
+    braked = sum(line.surveyed is not None and line.surveyed.braked for line in lines)
+    tell({"unfinished": int(bool(error or unfinished)), "failed": len(troubled), "braked": braked})
     if troubled or error or unfinished:
         what = (
             f"{len(troubled)} of {len(lines)} record types had trouble: {', '.join(troubled)}"

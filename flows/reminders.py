@@ -6,6 +6,7 @@ Sealed holds are left out: whoever reads a reminder is not known to be on their 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import timedelta
 
 from flows.wiring import Site
 from retention.holds import HoldState
@@ -13,16 +14,20 @@ from storage.ledger.cases import CaseState
 
 ACTOR = "scheduler"
 NOTE = "reminder"
+SOON = timedelta(days=3)
+"""How long before its end a provisional hold is reminded of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminders:
-    """Ids of holds (``review``: its review day has come; ``confirm``: provisional beyond its time; ``complete``: a store did
+    """Ids of holds (``review``: its review day has come; ``confirm``: provisional beyond its time; ``lapsing``: provisional with less
+    than `SOON` left; ``complete``: a store did
     not answer when it was placed), of cases that wait for a person's decision (``approve``), and of exports whose recipient has not
     confirmed destruction (``attest``)."""
 
     review: tuple[str, ...] = ()
     confirm: tuple[str, ...] = ()
+    lapsing: tuple[str, ...] = ()
     complete: tuple[str, ...] = ()
     approve: tuple[str, ...] = ()
     attest: tuple[str, ...] = ()
@@ -45,6 +50,11 @@ def reminders(site: Site) -> Reminders:
         confirm=tuple(
             hold.id for hold in holds
             if hold.state is HoldState.PROVISIONAL and hold.provisional_until is not None and hold.provisional_until <= now
+        ),
+        lapsing=tuple(
+            hold.id for hold in holds
+            if hold.state is HoldState.PROVISIONAL and hold.provisional_until is not None
+            and now < hold.provisional_until <= now + SOON
         ),
         complete=tuple(hold.id for hold in holds if hold.state is HoldState.PLACING),
         approve=_waiting_cases(site),

@@ -7,6 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
+from flows import notices
 from flows.door import RETRIES, RETRY_DELAYS, at_the_door, may_retry, site
 from flows.reminders import Reminders, remember, reminders
 
@@ -19,6 +20,7 @@ _WORDS = {
         "Holds to confirm: their provisional time is over, they keep all the same",
         "retention hold confirm",
     ),
+    "lapsing": ("Provisional holds that lapse soon unless they are confirmed", "retention hold confirm"),
     "complete": ("Holds that not every store has confirmed yet", "retention hold place --resume"),
     "approve": ("Cases that wait for a decision", "retention case show"),
     "attest": ("Exports whose recipient has not confirmed destruction", "retention export attest"),
@@ -40,6 +42,7 @@ def look() -> Reminders:
         found = reminders(opened)
         if found:
             remember(opened, found)
+            notices.tell(opened, found.counts)
         return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Protocol
 
-from flows import shredding
+from flows import notices, shredding
 from flows.exports import sight_exports
 from flows.shredding import Shredded
 from flows.wiring import Site, frozen
@@ -26,12 +26,14 @@ from retention.errors import (
 )
 from retention.facts import State
 from retention.note import NoteKey
+from retention.permissions import Act
 from retention.schedule import RecordType
 from storage.destroy import Disposal
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.certificates import Certificate
 from storage.opening import expire
 from storage.planning import Plan, open_case, plan, sweep
+from storage.signatures import Signing, authorise
 from storage.time_stamping import over_http, stamp
 from storage.witnessing import ask_all
 
@@ -84,6 +86,18 @@ class Run:
     """Certificates that follow earlier ones: final, with a date that has become known, or superseded."""
     results: list[Result] = field(default_factory=list)
 
+    @property
+    def notice(self) -> dict[str, int]:
+        """What people have to know who are not looking."""
+        failed = [
+            one for one in self.results if one.error is not None or (one.disposal and one.disposal.failed)
+        ]
+        braked = [
+            one for one in self.results if one.plan is not None and one.case is not None and one.case.brakes
+        ]
+        unfinished = bool(self.unpreserved or self.shredded.trouble)
+        return {"unfinished": int(unfinished), "failed": len(failed), "braked": len(braked)}
+
 
 def chosen_types(site: Site, names: Iterable[str]) -> list[RecordType]:
     """The record types of these ids, or all. Raises `UsageError` for an unknown one."""
@@ -97,14 +111,16 @@ def chosen_types(site: Site, names: Iterable[str]) -> list[RecordType]:
 
 def run(
     site: Site, *, on: date | None = None, record_types: Iterable[str] = (), execute: bool = False, watcher: Watcher | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[], bool] = lambda: False, by: Signing | None = None,
 ) -> Run:  # fmt: skip
     """Apply the schedule on a day (today by default).
 
     With ``execute``: settles interrupted batches first, ends grace periods, continues open cases, opens new ones, carries
     out what may be carried out. One record type's failure does not keep the others from running; it is in its result.
-    Raises `Refused` for a day to come with ``execute``: what is due tomorrow is not due.
+    Raises `Refused` for a day to come with ``execute``: what is due tomorrow is not due. ``by``: who runs it by hand; the cases it
+    opens are theirs, and they approve none of them.
     """
+    actor = ACTOR if by is None else authorise(site.ledger, by, Act.RUN).name
     watcher = watcher or Silent()
     today = site.today()
     day = on or today
@@ -121,11 +137,12 @@ def run(
         if stop():
             break
         try:
-            outcome.results.append(_apply(site, record_type, day, execute, watcher))
+            outcome.results.append(_apply(site, record_type, outcome, watcher, actor))
         except RetentionError as error:
             outcome.results.append(Result(record_type=record_type.id, error=error))
     if execute:
         outcome.shredded, outcome.followed = finish(site)
+        notices.tell(site, outcome.notice)
     return outcome
 
 
@@ -153,7 +170,7 @@ def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
 
 
 def begin(
-    site: Site, record_type: RecordType, day: date, watcher: Watcher
+    site: Site, record_type: RecordType, day: date, watcher: Watcher, actor: str = ACTOR
 ) -> tuple[Plan | None, Case | None]:
     """Step 1 for a record type: its open case, if there is one; otherwise a fresh plan, and a new case if anything is due.
 
@@ -167,23 +184,23 @@ def begin(
         return None, None
     return open_case(
         ledger=site.ledger, stores=site.stores, spool=site.spool, schedule=site.schedule, schedule_text=site.schedule_text,
-        record_type=record_type, on=day, actor=ACTOR, now=site.now(),
+        record_type=record_type, on=day, actor=actor, now=site.now(),
         progress=lambda location, count: watcher.surveying(record_type.id, location, count),
     )  # fmt: skip
 
 
-def _apply(site: Site, record_type: RecordType, day: date, execute: bool, watcher: Watcher) -> Result:
+def _apply(site: Site, record_type: RecordType, run: Run, watcher: Watcher, actor: str) -> Result:
     def surveyed(location: str, count: int) -> None:
         watcher.surveying(record_type.id, location, count)
 
     extended = site.rulings.extended(record_type.id)
-    if not execute:
+    if not run.execute:
         planned = plan(
-            ledger=site.ledger, stores=site.stores, spool=site.spool, schedule=site.schedule, record_type=record_type, on=day,
+            ledger=site.ledger, stores=site.stores, spool=site.spool, schedule=site.schedule, record_type=record_type, on=run.on,
             case_id=None, progress=surveyed,
         )  # fmt: skip
         return Result(record_type=record_type.id, plan=planned, extended=extended)
-    fresh, case = begin(site, record_type, day, watcher)
+    fresh, case = begin(site, record_type, run.on, watcher, actor)
     disposal = None if case is None else dispose(site, case.id, watcher)
     return Result(record_type=record_type.id, plan=fresh, case=case, disposal=disposal, extended=extended)
 

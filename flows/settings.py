@@ -125,6 +125,8 @@ class Settings(BaseSettings):
     """Cron of the nightly run, in the library's time zone."""
     remind: str = "0 8 * * 1-5"
     """Cron of the reminders."""
+    notices: SecretStr | None = None
+    """Where notices go: addresses as Apprise writes them (``mailtos://…``, ``slack://…``, ``json://…``), separated by spaces."""
     scan: str = "30 4 * * 0"
     """Cron of the scan for personal data that nobody answers for."""
     scan_paths: str = ""
@@ -147,6 +149,10 @@ class Settings(BaseSettings):
     console_oidc_client_secret: SecretStr | None = None
     """Without it: as a public client, by PKCE alone."""
     stores: dict[str, StoreSettings] = {}
+
+    @property
+    def notices_to(self) -> tuple[str, ...]:
+        return () if self.notices is None else tuple(self.notices.get_secret_value().split())
 
     @property
     def required(self) -> Requirements:

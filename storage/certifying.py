@@ -251,7 +251,7 @@ class Certifier:
             ),
             verification=facts.Verification(method="every item read back in the store after its destruction was committed"),
             people=facts.People(
-                preparer=facts.Person(name=case.opened_by, title="retention scheduler", on=case.opened_at.date()),
+                preparer=self._preparer(case),
                 destroyer=facts.Component(name=f"{SOFTWARE} storage.destroy", version=self._version),
                 verifier=facts.Component(name=f"{SOFTWARE} read-back", version=self._version),
                 approvals=tuple(
@@ -268,6 +268,14 @@ class Certifier:
         return self._give_out(
             whole, digest, final_from, actor=actor, closing=closing if before is None else None
         )
+
+    def _preparer(self, case: Case) -> facts.Person:
+        """Who opened the case: the service, or a person who ran it by hand."""
+        on = case.opened_at.date()
+        for person in self._ledger.people.list():
+            if person.name == case.opened_by:
+                return facts.Person(name=person.full_name, title=person.title, on=on)
+        return facts.Person(name=case.opened_by, title="retention scheduler", on=on)
 
     def _supersede(
         self, before: Certificate, case: Case, reason: str, *, at: datetime, actor: str

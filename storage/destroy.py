@@ -7,7 +7,8 @@ The steps are numbered; the same numbers stand in `docs/choke-point.md` and in t
  3. brakes: limits of the rule, jump, kill switch; the log says that the case begins; the canary, one record that goes alone
     through steps 4 to 9
  4. per batch, take the hold gate in the target itself, then read the holds and their epoch from the ledger
- 5. stage the batch: still due under the frozen rule, in the manifest, not held, not blocked. It may only shrink
+ 5. stage the batch: still due under the frozen rule, in the manifest, not taken out by a person, not held, not blocked. It may only
+    shrink
  6. write the intent to the ledger and commit
  7. destroy in the store and commit
  8. read back: absent, or not. A timeout is *unknown* until a read-back says otherwise

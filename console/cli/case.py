@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from console.cli import words
-from console.cli.answer import Answer, Line, Table, doubtful, good, number
+from console.cli.answer import Answer, Line, Table, doubtful, good, moment, number
 from console.cli.case_lines import (
     case_facts,
     decision_facts,
@@ -18,10 +18,13 @@ from console.cli.case_lines import (
     review_facts,
     review_lines,
 )
-from console.cli.options import Flag, Here, Json, KeyFile, Many, Name
+from console.cli.options import Flag, Here, Json, KeyFile, Many, MaybeName, Name
 from console.cli.site import opened
 from retention.errors import UsageError
+from retention.permissions import Act
 from storage.ledger.cases import Case, CaseState
+from storage.looking import Change, since_last_look
+from storage.signatures import authorise
 
 CaseId = Annotated[str, Parameter(help="Id of a case: see `retention case list`.")]
 
@@ -52,17 +55,38 @@ def list_(
     return Answer(command="case.list", body=body, lines=[*lines, words.plural(len(rows), "case")])
 
 
-def show(case: CaseId, /, *, json: Json = False, session: Here) -> Answer:
+_CHANGES = {
+    Change.STATE: "its state",
+    Change.OUTCOMES: "its outcomes",
+    Change.DECISIONS: "who decided what",
+    Change.APPROVALS_VOID: "approvals that no longer count: it is not the case that was approved",
+}
+
+
+def show(
+    case: CaseId, /, *, as_: MaybeName = None, key_file: KeyFile = None, json: Json = False, session: Here
+) -> Answer:
     with opened(session) as site:
+        reader = None if as_ is None else authorise(site.ledger, site.signatory(as_, key_file), Act.READ).name
         seen = site.dispositions.review(case)
         decisions = site.ledger.people.decisions(case)
+        excepted = site.ledger.exceptions.of(case)
         certificates = [one.id for one in site.ledger.certificates.list() if one.case_id == case]
+        since = None if reader is None else since_last_look(site.ledger, reader, seen, now=site.now())
     body = {
         "case": review_facts(seen),
         "decisions": [decision_facts(one) for one in decisions],
+        "excepted": [{"position": one.ordinal, "person": one.person, "at": one.at} for one in excepted],
         "certificates": certificates,
     }
     lines = review_lines(seen) + decision_lines(decisions)
+    if excepted:
+        people = words.listed(sorted({one.person for one in excepted}))
+        lines.append(doubtful(f"  {words.plural(len(excepted), 'item')} taken out by {people}"))
+    if since is not None and since.changes:
+        told = words.listed([_CHANGES[one] for one in since.changes])
+        lines.append(doubtful(f"  changed since you looked at {moment(since.at)}: {told}"))
+        body["changed"] = [one.value for one in since.changes]
     lines += [good(f"  certificate: {id}") for id in certificates]
     return Answer(command="case.show", body=body, lines=lines)
 

@@ -94,6 +94,18 @@ COMMANDS = (
     ),
     Command("hold list", "console.cli.hold_life:list_", "List the holds in force."),
     Command("hold show", "console.cli.hold_life:show", "Show the full record and history of a hold."),
+    Command(
+        "forecast",
+        "console.cli.forecast:forecast",
+        "Say what comes due in the months to come, what is due already and how late it is.\n\n"
+        "Counts once a day, and keeps the answer. Exit code 3 when a place could not be counted.",
+    ),
+    Command(
+        "queue",
+        "console.cli.queue:queue",
+        "List what waits for you: cases, standing approvals, holds to confirm, releases, reviews.\n\n"
+        "Exit code 3 when something waits, 0 when nothing does.",
+    ),
     Command("case list", "console.cli.case:list_", "List disposition cases, newest first."),
     Command("case show", "console.cli.case:show", "Show a case: counts, brakes, approvals, outcomes."),
     Command(

@@ -10,7 +10,7 @@ from cyclopts.validators import Number
 from console.cli import words
 from console.cli.answer import Answer, Line, Table
 from console.cli.exits import UNFINISHED, worst
-from console.cli.options import Day, Flag, Here, Json, Many
+from console.cli.options import Day, Flag, Here, Json, KeyFile, Many
 from console.cli.progress import reporting
 from console.cli.run_facts import facts
 from console.cli.run_lines import case_lines, headline, plan_lines, tail
@@ -37,12 +37,23 @@ def run(
             validator=Number(gte=0, lte=100_000),
         ),
     ] = 0,
+    as_: Annotated[
+        str | None,
+        Parameter(
+            name="--as",
+            help="Who you are, with --execute: the cases that are opened are yours to run, not to approve.",
+        ),
+    ] = None,
+    key_file: KeyFile = None,
     json: Json = False,
     session: Here,
 ) -> Answer:
     with opened(session) as site:
+        by = None if as_ is None else site.signatory(as_, key_file)
         with reporting(session, execute=execute) as reporter:
-            done = apply(site, on=on, record_types=record_type or (), execute=execute, watcher=reporter)
+            done = apply(
+                site, on=on, record_types=record_type or (), execute=execute, watcher=reporter, by=by
+            )
             reporter.pause()
         listed = (
             _undecided(site, done, record_type or [], cannot_decide) if cannot_decide and not execute else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import example, given
@@ -25,6 +25,7 @@ def approved(
     lifts: tuple[str, ...] = (),
     manifest: str = MANIFEST,
     schedule: str = SCHEDULE,
+    first: bool = True,
 ) -> Approved:
     return Approved(
         id=id,
@@ -34,6 +35,7 @@ def approved(
         epoch=epoch,
         lifts=frozenset(lifts),
         at=OPENED + timedelta(hours=hours),
+        first=first,
     )
 
 
@@ -44,6 +46,9 @@ def cleared(
     brakes: tuple[str, ...] = (),
     holds_changed: int = 0,
     after: timedelta = timedelta(days=365),
+    opened_by: str = "",
+    unruled: bool = False,
+    extended: date | None = None,
 ) -> Clearance:
     return clear(
         kind=kind,
@@ -55,7 +60,48 @@ def cleared(
         approvals=approvals,
         holds_changed=holds_changed,
         now=OPENED + after,
+        opened_by=opened_by,
+        unruled=unruled,
+        extended=extended,
     )
+
+
+def test_second_custodians_alone_clear_nothing() -> None:
+    seconds = [approved("b", id=1, first=False), approved("c", id=2, hours=1, first=False)]
+    for kind in (ApprovalKind.CUSTODIAN, ApprovalKind.TWO_PERSON):
+        assert cleared(*seconds, kind=kind).missing == 1
+    assert cleared(seconds[0], kind=ApprovalKind.TWO_PERSON).missing == 1
+    braked = [approved("b", lifts=BRAKES, first=False)]
+    assert cleared(*braked, brakes=BRAKES).braked
+    whole = cleared(*seconds, approved("a", id=3, hours=2), kind=ApprovalKind.TWO_PERSON)
+    assert (whole.ready, whole.counted) == (True, (1, 2, 3))
+
+
+def test_cooling_off_begins_with_the_custodian_who_was_missing() -> None:
+    given = [approved("b", id=1, first=False), approved("a", id=2, hours=48)]
+    verdict = cleared(
+        *given, kind=ApprovalKind.CUSTODIAN, cooling_off=Period(days=1), after=timedelta(hours=49)
+    )
+    assert verdict.not_before == OPENED + timedelta(hours=72)
+
+
+def test_who_opened_a_case_counts_for_nothing() -> None:
+    verdict = cleared(approved("a", id=1), approved("b", id=2), kind=ApprovalKind.TWO_PERSON, opened_by="a")
+    assert (verdict.missing, verdict.void) == (1, ())
+    assert cleared(approved("a", lifts=BRAKES), brakes=BRAKES, opened_by="a").braked
+
+
+def test_a_missing_standing_approval_stops_only_what_rests_on_one() -> None:
+    assert cleared(unruled=True).unruled
+    assert "standing approval" in cleared(approved("a"), unruled=True).reason
+    assert cleared(approved("a"), kind=ApprovalKind.CUSTODIAN, unruled=True).ready
+
+
+def test_what_was_put_off_waits_whoever_approved() -> None:
+    until = date(2025, 6, 1)
+    verdict = cleared(approved("a"), approved("b"), kind=ApprovalKind.TWO_PERSON, extended=until)
+    assert (verdict.ready, verdict.extended) == (False, until)
+    assert "2025-06-01" in verdict.reason
 
 
 def test_every_kind_of_approval_is_known() -> None:

@@ -1,0 +1,124 @@
+"""What waits for a person: decisions that their role lets them take and that they have not taken yet. Needs the ledger alone.
+
+A sealed hold is told to those who know of it already, and to nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+
+from retention.decide import CANNOT_DECIDE
+from retention.holds import HoldState
+from retention.permissions import Act, may
+from retention.ruling import standing_approvals
+from retention.schedule import ApprovalKind, Schedule
+from storage.clearing import Requirements
+from storage.dispositions import Dispositions
+from storage.ledger.cases import Case, CaseState
+from storage.ledger.holds import HoldFile
+from storage.ledger.ledger import Ledger
+from storage.ledger.people import Person
+from storage.rulings import rulings_of
+from storage.signatures import verified_approvals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """Ids, oldest first where they have an age. ``agree``: record types whose standing approval waits for a second person."""
+
+    approve: tuple[str, ...] = ()
+    agree: tuple[str, ...] = ()
+    confirm: tuple[str, ...] = ()
+    release: tuple[str, ...] = ()
+    review: tuple[str, ...] = ()
+    ethics: tuple[str, ...] = ()
+    """The year, where the code of ethics is to be acknowledged before anything is approved."""
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field.name) for field in fields(self))
+
+
+def queue(
+    ledger: Ledger, schedule: Schedule, dispositions: Dispositions, person: Person, *, now: datetime, required: Requirements
+) -> Queue:  # fmt: skip
+    """Raises nothing but what the ledger raises; somebody who is disabled has nothing to do."""
+    if person.disabled:
+        return Queue()
+    on = now.astimezone(schedule.library.zone).date()
+    holds = [one for one in ledger.holds.list() if _known(one, person.name)]
+    confirms, places = may(person.role, Act.CONFIRM_HOLD), may(person.role, Act.PLACE_HOLD)
+    seconds = may(person.role, Act.SECOND)
+    return Queue(
+        approve=tuple(_cases(ledger, dispositions, person)) if seconds else (),
+        agree=tuple(_standing(ledger, schedule, person, on)) if seconds else (),
+        confirm=_chosen(holds, confirms, lambda one: one.state is HoldState.PROVISIONAL and one.placed_by != person.name),
+        release=_chosen(holds, confirms, lambda one: one.state is HoldState.RELEASE_REQUESTED and _asked(one) != person.name),
+        review=_chosen(holds, places, lambda one: one.review_on is not None and one.review_on <= on),
+        ethics=(str(on.year),) if seconds and required.ethics and not ledger.steps.acknowledged(person.name, on.year) else (),
+    )  # fmt: skip
+
+
+def undecided(ledger: Ledger, schedule: Schedule) -> dict[str, dict[str, int]]:
+    """Records that nobody can decide on: by record type, then by reason, as its last case counted them."""
+    found: dict[str, dict[str, int]] = {}
+    for record_type in schedule.record_types:
+        last = next(iter(ledger.cases.list(record_type=record_type.id, limit=1)), None)
+        if last is None:
+            continue
+        counts: dict[str, int] = {}
+        for entry in last.survey.values():
+            for reason in sorted(CANNOT_DECIDE):
+                if count := int(entry.get("kept", {}).get(reason.value, 0)):
+                    counts[reason.value] = counts.get(reason.value, 0) + count
+        if counts:
+            found[record_type.id] = counts
+    return found
+
+
+def _known(file: HoldFile, person: str) -> bool:
+    return not file.sealed or person == file.placed_by or any(step.person == person for step in file.actions)
+
+
+def _chosen(
+    holds: list[HoldFile], allowed: bool, wanted: Callable[[HoldFile], bool]
+) -> tuple[str, ...]:  # fmt: skip
+    return tuple(one.id for one in reversed(holds) if allowed and wanted(one))
+
+
+def _asked(file: HoldFile) -> str:
+    return next((step.person for step in reversed(file.actions) if step.action == "request-release"), "")
+
+
+def _cases(ledger: Ledger, dispositions: Dispositions, person: Person) -> list[str]:
+    """Cases that this person's approval would bring further."""
+    found = []
+    for case in reversed(ledger.cases.list(state=CaseState.STARTED)):
+        verdict = dispositions.standing(case)
+        if verdict is None or not (verdict.missing or verdict.braked) or case.opened_by == person.name:
+            continue
+        if not _approved_as_it_is(ledger, case, person.name) or person.name in verdict.void:
+            found.append(case.id)
+    return found
+
+
+def _approved_as_it_is(ledger: Ledger, case: Case, person: str) -> bool:
+    """Whether the person has said all that they can say: approved, with every brake lifted."""
+    return any(
+        decision.person == person and set(case.brakes) <= set(said.lifts)
+        for decision, said in verified_approvals(ledger, case)
+    )
+
+
+def _standing(ledger: Ledger, schedule: Schedule, person: Person, on: date) -> list[str]:
+    found = []
+    for record_type in schedule.record_types:
+        if record_type.approval is not ApprovalKind.STANDING:
+            continue
+        _, waiting = standing_approvals(rulings_of(ledger, record_type.id))
+        if waiting is None or waiting.proposed_by == person.name:
+            continue
+        if waiting.rule == record_type.digest and on <= waiting.until:
+            found.append(record_type.id)
+    return found
