@@ -6,26 +6,32 @@ Sealed holds are left out: whoever reads a reminder is not known to be on their 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 
 from flows.wiring import Site
 from retention.holds import HoldState
 from storage.ledger.cases import CaseState
+from storage.ledger.holds import HoldFile
 
 ACTOR = "scheduler"
 NOTE = "reminder"
+SOON = timedelta(days=5)
+"""How long before a hold lapses people are reminded to confirm it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminders:
-    """Ids of holds (``review``: its review day has come; ``confirm``: provisional beyond its time; ``complete``: a store did
+    """Ids of holds (``review``: its review day has come; ``confirm``: it lapses soon, or has lapsed and is in its grace; ``complete``: a store did
     not answer when it was placed), of cases that wait for a person's decision (``approve``), and of exports whose recipient has not
-    confirmed destruction (``attest``)."""
+    confirmed destruction (``attest``); requests nobody has decided on (``decide``), holds that somebody who was told of has not acknowledged."""
 
     review: tuple[str, ...] = ()
     confirm: tuple[str, ...] = ()
     complete: tuple[str, ...] = ()
     approve: tuple[str, ...] = ()
     attest: tuple[str, ...] = ()
+    decide: tuple[str, ...] = ()
+    acknowledge: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -42,13 +48,12 @@ def reminders(site: Site) -> Reminders:
     holds = [hold for hold in site.ledger.holds.list() if not hold.sealed]
     return Reminders(
         review=tuple(hold.id for hold in holds if hold.review_on is not None and hold.review_on <= today),
-        confirm=tuple(
-            hold.id for hold in holds
-            if hold.state is HoldState.PROVISIONAL and hold.provisional_until is not None and hold.provisional_until <= now
-        ),
+        confirm=tuple(hold.id for hold in holds if hold.lapsed or _lapses_soon(hold, now)),
         complete=tuple(hold.id for hold in holds if hold.state is HoldState.PLACING),
         approve=_waiting_cases(site),
         attest=tuple(export.id for export in site.ledger.exports.list() if export.awaits_attestation),
+        decide=tuple(hold.id for hold in holds if hold.state is HoldState.REQUESTED),
+        acknowledge=tuple(hold.id for hold in holds if hold.state.keeps and hold.unacknowledged),
     )  # fmt: skip
 
 
@@ -56,6 +61,11 @@ def remember(site: Site, found: Reminders) -> None:
     """Write into the ledger that people were reminded, and of what."""
     body = {name: list(getattr(found, name)) for name in found.counts}
     site.ledger.note(NOTE, actor=ACTOR, subject="reminders", body=body, at=site.now())
+
+
+def _lapses_soon(hold: HoldFile, now: datetime) -> bool:
+    until = hold.provisional_until
+    return hold.state is HoldState.PROVISIONAL and until is not None and until - SOON <= now
 
 
 def _waiting_cases(site: Site) -> tuple[str, ...]:

@@ -36,11 +36,16 @@ def frozen_schedule(ledger: Ledger, case: Case, read: ReadSchedule = read_frozen
 
 
 def holds_changed(ledger: Ledger, case: Case, schedule: Schedule) -> int:
-    """The highest epoch of a hold that touches the case; 0 when none does."""
+    """The highest epoch of a hold that touches the case; 0 when none does. A sealed one makes no approval void: it would show.
+
+    What it keeps is kept all the same, by step 5.
+    """
     record_type = schedule.record_type(case.record_type)
     stores = {name for part in case.parts for name in record_type.location(part.location).stores}
     touching = (
-        hold.epoch for hold in ledger.holds.in_force().holds if hold.scope.touches(case.record_type, *stores)
+        hold.epoch
+        for hold in ledger.holds.in_force().holds
+        if not hold.sealed and hold.scope.touches(case.record_type, *stores)
     )
     return max(touching, default=0)
 
