@@ -19,7 +19,7 @@ from bench.sizes import Scale
 from retention import envelope
 from retention.certificate import statement
 from retention.leaves import leaves
-from retention.log_files import LogFiles
+from retention.log_files import LogFolder
 from retention.note import NoteKey
 from retention.outcomes import Outcome
 from retention.signing import P256, generate, key_ring
@@ -30,6 +30,7 @@ from storage.leaf_order import LeafOrder
 from storage.ledger.ledger import Ledger
 from storage.ledger.log_entries import EntryKind
 from storage.log import Log
+from storage.log_places import FolderPlace
 from tests.retention.certificate_facts import certificate, place
 
 ITEMS = {"full": 1_000_000, "small": 50_000, "tiny": 2_000}
@@ -89,7 +90,7 @@ def certify(folder: Path, items: int) -> float:
     folder.mkdir()
     ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", b"k" * 32)
     ledger.connection.upgrade()
-    log = Log(folder=folder / "log", ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
+    log = Log(place=FolderPlace(folder / "log"), ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
     began = time.perf_counter()
     with LeafOrder(folder) as order:
         for batch in batches(items):
@@ -125,12 +126,12 @@ def one_proof(folder: Path, entries: int) -> list[float]:
             (entries - 1,),
         )
     ledger.log.append(EntryKind.CERTIFICATE, "bench", data, actor="bench", at=whole.identity.issued)
-    log = Log(folder=folder / "log", ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
+    log = Log(place=FolderPlace(folder / "log"), ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
     opened = log.publish().opened
     assert opened is not None
     ledger.close()
     proof = proof_of(log.files, opened, entries - 1).encode()
-    given = LogEvidence(keys=(LOG_KEY,), files=LogFiles(folder / "log"), proof=proof)
+    given = LogEvidence(keys=(LOG_KEY,), files=LogFolder(folder / "log"), proof=proof)
     keys = key_ring(*(signer.public for signer in SIGNERS))
     spent = []
     for _ in range(10):

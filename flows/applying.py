@@ -43,6 +43,8 @@ class Surveyed:
     case: str | None = None
     due: int | None = None
     population: int | None = None
+    extended: str | None = None
+    """The day to which people put its disposition off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,9 @@ def survey(record_type: RecordTypeId, day: Day) -> Surveyed:
     with site() as opened:
         (chosen,) = running.chosen_types(opened, [record_type])
         planned, case = running.begin(opened, chosen, date.fromisoformat(day), running.Silent())
+        extended = opened.rulings.extended(record_type)
         return Surveyed(
+            extended=None if extended is None else extended.isoformat(),
             record_type=record_type, case=None if case is None else case.id,
             due=None if planned is None else planned.due, population=None if planned is None else planned.population,
         )  # fmt: skip
@@ -258,7 +262,8 @@ def _outcome(line: Line) -> str:
     if line.error:
         return f"failed: {line.error}"
     if line.disposed is None:
-        return "nothing due"
+        put_off = None if line.surveyed is None else line.surveyed.extended
+        return "nothing due" if put_off is None else f"put off to {put_off}"
     if line.disposed.failed:
         return f"failed: {line.disposed.failed}"
     if line.disposed.waiting:

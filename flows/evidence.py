@@ -62,7 +62,9 @@ def verify_log(site: Site, older: list[bytes]) -> LogChecked:
             )
 
     ring = key_ring(*(key for era in site.signing_keys.history() for key in era.keys))
-    whole = verify_folder(site.log.files, logs=[site.log.key], ring=ring, older=older, each=each)
+    whole = verify_folder(
+        site.log.files, logs=[site.log.key], ring=ring, witnesses=[one.key for one in site.witnesses], older=older, each=each
+    )  # fmt: skip
     if next(rows, None) is not None:
         raise VerificationFailed(
             "the ledger has entries that are not in the log's files",
@@ -119,7 +121,8 @@ def bundle(site: Site, certificate: Certificate) -> dict[str, bytes]:
     opened, index = place_of(site, certificate)
     pair = site.log.files.stamp_after(index)
     stamped = None if pair is None else open_checkpoint(pair[0], [site.log.key])
-    shown = stamped or opened
+    # The published one may be cosigned; the one that was stamped is kept with the log's signature alone.
+    shown = opened if stamped is None or stamped.root == opened.root else stamped
     kept: dict[str, bytes] = {}
 
     def hashes(tile: Tile) -> bytes:

@@ -16,8 +16,9 @@ from queue import SimpleQueue
 from threading import Event, Lock, Thread
 
 from flows.answering import ANSWERS, answer
+from flows.clock import clock
 from flows.settings import Settings
-from flows.wiring import Site, clock
+from flows.wiring import Site
 from retention.errors import Refused, RetentionError
 from storage.ledger.questions import Question
 

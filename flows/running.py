@@ -14,6 +14,7 @@ from flows import shredding
 from flows.exports import sight_exports
 from flows.shredding import Shredded
 from flows.wiring import Site, frozen
+from retention.checkpoint import Opened
 from retention.errors import (
     Refused,
     RetentionError,
@@ -24,6 +25,7 @@ from retention.errors import (
     VerificationFailed,
 )
 from retention.facts import State
+from retention.note import NoteKey
 from retention.schedule import RecordType
 from storage.destroy import Disposal
 from storage.ledger.cases import Case, CaseState
@@ -31,6 +33,7 @@ from storage.ledger.certificates import Certificate
 from storage.opening import expire
 from storage.planning import Plan, open_case, plan, sweep
 from storage.time_stamping import over_http, stamp
+from storage.witnessing import ask_all
 
 ACTOR = "scheduler"
 
@@ -62,6 +65,8 @@ class Result:
     case: Case | None = None
     disposal: Disposal | None = None
     error: RetentionError | None = None
+    extended: date | None = None
+    """The day to which people put its disposition off."""
 
 
 @dataclass(kw_only=True)
@@ -144,17 +149,23 @@ def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
     site.ledger.require_ready(site.now())
     site.certifier.catch_up(at=site.now(), actor=ACTOR)
     site.holding.lapse(timedelta(days=site.settings.grace_days), actor=ACTOR)
+    site.media.catch_up()
     return site.holding.end_grace(actor=ACTOR), site.enforcing.preserve(), settle(site)
 
 
 def begin(
     site: Site, record_type: RecordType, day: date, watcher: Watcher
 ) -> tuple[Plan | None, Case | None]:
-    """Step 1 for a record type: its open case, if there is one; otherwise a fresh plan, and a new case if anything is due."""
+    """Step 1 for a record type: its open case, if there is one; otherwise a fresh plan, and a new case if anything is due.
+
+    Neither while people have put its disposition off.
+    """
     sight_exports(site, [record_type])
     open_cases = site.ledger.cases.list(state=CaseState.STARTED, record_type=record_type.id)
     if open_cases:
         return None, open_cases[-1]
+    if site.rulings.extended(record_type.id) is not None:
+        return None, None
     return open_case(
         ledger=site.ledger, stores=site.stores, spool=site.spool, schedule=site.schedule, schedule_text=site.schedule_text,
         record_type=record_type, on=day, actor=ACTOR, now=site.now(),
@@ -166,15 +177,16 @@ def _apply(site: Site, record_type: RecordType, day: date, execute: bool, watche
     def surveyed(location: str, count: int) -> None:
         watcher.surveying(record_type.id, location, count)
 
+    extended = site.rulings.extended(record_type.id)
     if not execute:
         planned = plan(
             ledger=site.ledger, stores=site.stores, spool=site.spool, schedule=site.schedule, record_type=record_type, on=day,
             case_id=None, progress=surveyed,
         )  # fmt: skip
-        return Result(record_type=record_type.id, plan=planned)
+        return Result(record_type=record_type.id, plan=planned, extended=extended)
     fresh, case = begin(site, record_type, day, watcher)
     disposal = None if case is None else dispose(site, case.id, watcher)
-    return Result(record_type=record_type.id, plan=fresh, case=case, disposal=disposal)
+    return Result(record_type=record_type.id, plan=fresh, case=case, disposal=disposal, extended=extended)
 
 
 def dispose(site: Site, case_id: str, watcher: Watcher | None = None) -> Disposal:
@@ -216,14 +228,25 @@ def finish(site: Site) -> tuple[Shredded, list[Certificate]]:
 
 
 def keep_evidence(site: Site) -> None:
-    """The daily care of the evidence: the day's events into the log, a time stamp over it, and the end of old keys of leaves."""
+    """The daily care of the evidence: the day's events into the log, a time stamp over it, what its witnesses sign, and the end of
+    old keys of leaves."""
     site.certifier.anchor(at=site.now(), actor=ACTOR)
     expire(
         site.ledger, site.spool, keep=timedelta(days=site.settings.opening_days), at=site.now(), actor=ACTOR
     )
     opened, url = site.log.opened(), site.settings.tsa_url
-    if opened is None or url is None:
-        return
+    if opened is not None and url is not None:
+        _stamp(site, opened, url)
+
+    def trouble(key: NoteKey, error: RetentionError) -> None:
+        site.ledger.note(
+            "log.not-cosigned", actor=ACTOR, subject=key.name, body={"reason": error.message}, at=site.now()
+        )
+
+    ask_all(site.log, site.witnesses, trouble)
+
+
+def _stamp(site: Site, opened: Opened, url: str) -> None:
     try:
         stamp(site.log.files, opened, over_http(url))
     except Unavailable as error:  # the next run asks again; what was destroyed is certified all the same

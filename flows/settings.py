@@ -15,21 +15,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as Unreadable
 
 from retention.errors import SettingsError
+from storage.clearing import Requirements
 from storage.keys.roots.root import RootKind
 
 
-class StoreSettings(BaseModel):
-    """Address of one store: ``url`` of a database (SQLAlchemy form), ``root`` folder of a file or footage store, or ``bucket``."""
+class BucketAccess(BaseModel):
+    """How a bucket is reached."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: SecretStr | None = None
-    root: Path | None = None
-    recorder: Path | None = None
-    """Database file of the recorder that writes here (Frigate's ``frigate.db``), where the schedule names one."""
-    bucket: str = Field(default="", max_length=255)
-    prefix: str = Field(default="", max_length=512)
-    """What all keys of the store begin with; a slash is added."""
     endpoint: str = Field(default="", pattern=r"^(https?://[^/]+/?)?$")
     """Of a server other than AWS."""
     region: str = ""
@@ -39,6 +33,18 @@ class StoreSettings(BaseModel):
     secret_key: SecretStr | None = None
     session_token: SecretStr | None = None
     ca_bundle: Path | None = None
+
+
+class StoreSettings(BucketAccess):
+    """Address of one store: ``url`` of a database (SQLAlchemy form), ``root`` folder of a file or footage store, or ``bucket``."""
+
+    url: SecretStr | None = None
+    root: Path | None = None
+    recorder: Path | None = None
+    """Database file of the recorder that writes here (Frigate's ``frigate.db``), where the schedule names one."""
+    bucket: str = Field(default="", max_length=255)
+    prefix: str = Field(default="", max_length=512)
+    """What all keys of the store begin with; a slash is added."""
     gate: Path | None = None
     """Folder of the bucket's hold gate, shared by all machines that work on it; by default in the state folder."""
     workers: int | None = Field(default=None, ge=1, le=32)
@@ -47,6 +53,16 @@ class StoreSettings(BaseModel):
     """Largest batch, in records; by default what suits the store."""
     rest: float = Field(default=0.0, ge=0.0, le=20.0)
     """Pause after each batch, as a share of the time it took."""
+
+
+class WitnessSettings(BaseModel):
+    """A witness of the transparency log. ``key``: as it publishes it, ``NAME+HASH+BASE64``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(pattern=r"^https?://[^\s]+$")
+    """What its submission addresses begin with."""
+    key: str = Field(max_length=200)
 
 
 class Settings(BaseSettings):
@@ -66,6 +82,14 @@ class Settings(BaseSettings):
     """Where certificates are published; by default ``evidence`` in the state directory."""
     log_dir: Path | None = None
     """Where the transparency log is published; by default ``log`` beside the certificates."""
+    log_url: str | None = Field(
+        default=None, pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[^\s]*)?$", max_length=1024
+    )
+    """The same in a bucket instead of a folder: ``s3://bucket/prefix``."""
+    log_s3: BucketAccess = BucketAccess()
+    """How that bucket is reached."""
+    witnesses: dict[str, WitnessSettings] = {}
+    """Asked once a run to cosign the log's checkpoint; by default none."""
     log_name: str | None = None
     """The log's name, for instance the address under which the library publishes it; by default made from its key."""
     signing_kms: str | None = None
@@ -91,6 +115,10 @@ class Settings(BaseSettings):
     """Days for which a deleted root can still be called back."""
     grace_days: int = Field(default=7, ge=1, le=3650)
     """Days between the second signature of a release and the moment a hold no longer keeps."""
+    standing_approvals: Literal["optional", "required"] = "optional"
+    """Whether rules with ``approval = "standing"`` need a standing approval by two people before anything goes under them."""
+    ethics: Literal["optional", "required"] = "optional"
+    """Whether who approves must have acknowledged the code of ethics this year."""
     seal: str = "45 1 * * *"
     """Cron of the sealing run, before the nightly one."""
     nightly: str = "15 2 * * *"
@@ -107,7 +135,16 @@ class Settings(BaseSettings):
     """Where telephone numbers without a country code are from."""
     coverage: str = "0 6 * * 1"
     """Cron of the look for what no rule speaks about."""
+    console_origin: str | None = None
+    """The pages' address as browsers name it, such as ``https://retention.library.example``; by default this machine's own."""
+    console_host: str = "127.0.0.1"
+    """Where the pages listen. Other machines come in through a reverse proxy, which has the certificate."""
+    console_port: int = Field(default=8448, ge=1, le=65535)
     stores: dict[str, StoreSettings] = {}
+
+    @property
+    def required(self) -> Requirements:
+        return Requirements(standing=self.standing_approvals == "required", ethics=self.ethics == "required")
 
     @property
     def ledger(self) -> str:

@@ -7,14 +7,15 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 import boto3
-from pydantic import SecretStr
 
+from flows.buckets import address, log_place
+from flows.clock import clock
 from flows.settings import Settings, StoreSettings
 from retention.decide import Criteria
 from retention.errors import (
@@ -25,11 +26,14 @@ from retention.errors import (
     UsageError,
 )
 from retention.loader import load
+from retention.note import COSIGNATURE, NoteKey
 from retention.schedule import Disposition, Schedule, StoreDeclaration, StoreKind, TreeLocation
 from retention.signing import load_private
+from storage import witnessing
 from storage.certifying import Certifier
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
+from storage.disposing_media import MediaDisposal
 from storage.dispositions import Dispositions
 from storage.documents import Documents
 from storage.enforcing import Enforcing
@@ -47,6 +51,7 @@ from storage.ledger.sealing import KEY_BYTES
 from storage.log import Log
 from storage.paper import document_key
 from storage.paper.document_key import DocumentKey
+from storage.rulings import Rulings
 from storage.s3.store import S3Store
 from storage.s3.wire import Address
 from storage.scanning.known import Known
@@ -56,12 +61,8 @@ from storage.signatures import Signatory
 from storage.signing_keys import SigningKeys
 from storage.spool import Spool, create_private
 from storage.sql.store import SqlStore
-
-
-def clock() -> datetime:
-    """The one clock of the program."""
-    return datetime.now(UTC)
-
+from storage.staff import Staff
+from storage.witnessing import Witness
 
 loaded = lru_cache(maxsize=8)(load)
 """`load`, each text once per process: a schedule is a frozen value, and a night asks for it at every step."""
@@ -177,11 +178,27 @@ class Site:
     def log(self) -> Log:
         """The transparency log, signed by a key of its own that outlives the signing keys."""
         return Log(
-            folder=self.settings.log,
+            place=log_place(self.settings),
             ledger=self.ledger,
             key=self.signing_keys.log_key(),
             signer=self.signing_keys.log_signer(),
         )
+
+    @cached_property
+    def witnesses(self) -> tuple[Witness, ...]:
+        """Who is asked to cosign the log. Raises `SettingsError`."""
+        found = []
+        for name, settings in sorted(self.settings.witnesses.items()):
+            try:
+                key = NoteKey.parse(settings.key)
+            except UsageError:
+                key = None
+            if key is None or key.kind != COSIGNATURE:
+                raise SettingsError(
+                    f"witness {name} has no key that cosigns", f"set RETENTION_WITNESSES__{name.upper()}__KEY as it publishes it: NAME+HASH+BASE64"
+                )  # fmt: skip
+            found.append(Witness(key=key, post=witnessing.over_http(settings.url)))
+        return tuple(found)
 
     @cached_property
     def destroyer(self) -> Destroyer:
@@ -193,11 +210,22 @@ class Site:
             now=self.now,
             read_schedule=frozen,
             pace=self.stores.pace,
+            required=self.settings.required,
         )
 
     @cached_property
     def dispositions(self) -> Dispositions:
-        return Dispositions(ledger=self.ledger, now=self.now, read_schedule=frozen)
+        return Dispositions(
+            ledger=self.ledger, now=self.now, read_schedule=frozen, required=self.settings.required
+        )
+
+    @cached_property
+    def staff(self) -> Staff:
+        return Staff(ledger=self.ledger, now=self.now)
+
+    @cached_property
+    def rulings(self) -> Rulings:
+        return Rulings(ledger=self.ledger, schedule=self.schedule, now=self.now)
 
     @cached_property
     def enforcing(self) -> Enforcing:
@@ -215,6 +243,13 @@ class Site:
     @property
     def holding(self) -> Holding:
         return self.enforcing.holding
+
+    @cached_property
+    def media(self) -> MediaDisposal:
+        return MediaDisposal(
+            ledger=self.ledger, schedule=self.schedule, log=lambda: self.log, signers=self.signing_keys.signers,
+            evidence=self.settings.evidence, version=version("retention"), now=self.now,
+        )  # fmt: skip
 
     def today(self) -> date:
         """The current day in the library's time zone."""
@@ -430,30 +465,17 @@ class StoreMap(Mapping[str, Store]):
         variable = f"RETENTION_STORES__{key.upper().replace('-', '_')}__"
         if not settings.bucket:
             raise SettingsError(f"store {name} needs the name of its bucket", f"set {variable}BUCKET")
-        if (settings.access_key is None) != (settings.secret_key is None):
-            raise SettingsError(
-                f"store {name} has half of its credentials", f"set {variable}ACCESS_KEY and {variable}SECRET_KEY, or neither"
-            )  # fmt: skip
-        prefix = settings.prefix.strip("/")
-        return Address(
-            bucket=settings.bucket, prefix=f"{prefix}/" if prefix else "", endpoint=settings.endpoint, region=settings.region,
-            addressing=settings.addressing, access_key=_revealed(settings.access_key), secret_key=_revealed(settings.secret_key),
-            session_token=_revealed(settings.session_token), ca_bundle=settings.ca_bundle,
-        )  # fmt: skip
+        return address(f"store {name}", variable, settings, bucket=settings.bucket, prefix=settings.prefix)
 
     def _bucket(self, name: str, key: str, settings: StoreSettings) -> Store:
-        address = self.address(name)
+        where = self.address(name)
         if settings.gate is None and not self._settings.ledger.startswith("sqlite"):
             # With the ledger on a server other machines may work on the bucket, and a gate of our own would not stop them.
             raise SettingsError(
                 f"store {name} needs a gate that all machines share", f"set RETENTION_STORES__{key.upper()}__GATE to a folder on a disk they share"
             )  # fmt: skip
         folder = self._settings.state_dir / "stores" / name
-        return S3Store(name, address, state=folder, gate=settings.gate, now=self._now)
-
-
-def _revealed(secret: SecretStr | None) -> str:
-    return "" if secret is None else secret.get_secret_value()
+        return S3Store(name, where, state=folder, gate=settings.gate, now=self._now, register=self._register)
 
 
 def write_secret(path: Path, content: bytes) -> None:

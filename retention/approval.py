@@ -27,6 +27,8 @@ class Decision(StrEnum):
     APPROVE = "approve"
     RETURN = "return"
     """Sent back: nothing is destroyed under it."""
+    WITHDRAW = "withdraw"
+    """Takes back the person's own earlier approval of the case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,15 +163,20 @@ _FORBIDDEN = re.compile(
 
 
 def wording_problems(facts: Facts) -> Iterator[str]:
+    """No text claims too much, points at a hold, or hides something; each location says how it destroys."""
+    yield from text_problems(write(facts))
+    for place in facts.what.locations:
+        if not place.technique.strip() or not place.verification.strip():
+            yield "a location does not say how it destroys and how it reads back"
+
+
+def text_problems(document: JSON) -> Iterator[str]:
     """No text claims too much, points at a hold, or hides something in control characters."""
-    for text in texts(write(facts)):
+    for text in texts(document):
         if len(text) > 4000 or any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in text):
             yield "a text is too long or holds control characters"
         if _FORBIDDEN.search(text):
             yield "a text says “unrecoverable” or names a hold"
-    for place in facts.what.locations:
-        if not place.technique.strip() or not place.verification.strip():
-            yield "a location does not say how it destroys and how it reads back"
 
 
 def irrecoverable_from(residual: Residual) -> tuple[date | None, str]:

@@ -5,9 +5,9 @@ Facts in, a verdict out; who signed what was verified before (`retention.approva
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from dateutil.relativedelta import relativedelta
 
@@ -27,6 +27,8 @@ class Approved:
     epoch: int
     lifts: frozenset[str]
     at: datetime
+    first: bool = True
+    """Whether it may stand alone or be the first of two; a second custodian's may not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,10 @@ class Clearance:
     void: tuple[str, ...] = ()
     braked: bool = False
     not_before: datetime | None = None
+    unruled: bool = False
+    """It rests on a standing approval of the rule, and none is in force."""
+    extended: date | None = None
+    """Its disposition was put off to that day."""
     counted: tuple[int, ...] = ()
     """Ids of the approvals that count, one per person."""
 
@@ -46,6 +52,10 @@ class Clearance:
         """One line for a person; "" when ready."""
         if self.ready:
             return ""
+        if self.extended is not None:
+            return f"its disposition was put off to {self.extended}"
+        if self.unruled:
+            return "no standing approval of its rule is in force: two people have to give one"
         if self.braked:
             return "a brake stopped it: a custodian has to look and lift it"
         if self.missing:
@@ -72,9 +82,18 @@ def clear(
     approvals: Iterable[Approved],
     holds_changed: int,
     now: datetime,
+    opened_by: str = "",
+    unruled: bool = False,
+    extended: date | None = None,
 ) -> Clearance:
-    """Decide. ``brakes``: names of the limits the case exceeds. ``holds_changed``: highest epoch of a hold that touches the case; approvals given before it are void."""
-    approvals = tuple(approvals)
+    """Decide. ``brakes``: names of the limits the case exceeds. ``holds_changed``: highest epoch at which a hold that touches the
+    case or an exception from it came; approvals given before it are void. ``opened_by``: who opened the case does not approve it.
+    ``unruled``: a standing approval of the rule is needed and missing. ``extended``: the day to which it was put off."""
+    approvals = tuple(approval for approval in approvals if approval.person != opened_by)
+    if extended is not None:
+        return Clearance(ready=False, extended=extended)
+    if unruled and kind is ApprovalKind.STANDING:
+        return Clearance(ready=False, unruled=True)
     on = frozenset(brakes)
     valid: dict[str, Approved] = {}
     for approval in approvals:
@@ -87,16 +106,28 @@ def clear(
     needed = PEOPLE_NEEDED[kind]
     if on:
         lifting = {person: approval for person, approval in valid.items() if on.issubset(approval.lifts)}
-        if len(lifting) < max(needed, 1):
-            return Clearance(ready=False, braked=True, missing=max(needed, 1) - len(lifting), void=void)
-        valid = lifting
         needed = max(needed, 1)
-    if len(valid) < needed:
-        return Clearance(ready=False, missing=needed - len(valid), void=void)
-    counted_from = sorted(approval.at for approval in valid.values())[needed - 1] if needed else opened_at
+        if missing := _missing(needed, lifting.values()):
+            return Clearance(ready=False, braked=True, missing=missing, void=void)
+        valid = lifting
+    if missing := _missing(needed, valid.values()):
+        return Clearance(ready=False, missing=missing, void=void)
+    counted_from = _complete_since(needed, valid.values()) if needed else opened_at
     not_before = counted_from + relativedelta(
         years=cooling_off.years, months=cooling_off.months, days=cooling_off.days
     )
     if now < not_before:
         return Clearance(ready=False, not_before=not_before, void=void)
     return Clearance(ready=True, void=void, counted=tuple(sorted(approval.id for approval in valid.values())))
+
+
+def _missing(needed: int, valid: Collection[Approved]) -> int:
+    """How many people are missing, one of them at least a custodian who may be the first."""
+    without_first = needed > 0 and not any(approval.first for approval in valid)
+    return max(needed - len(valid), int(without_first))
+
+
+def _complete_since(needed: int, valid: Collection[Approved]) -> datetime:
+    """When the last person came without whom it would not have been enough."""
+    by_time = sorted(approval.at for approval in valid)
+    return max(by_time[needed - 1], min(approval.at for approval in valid if approval.first))

@@ -5,12 +5,15 @@ Matching refuses to guess: what a hold asks for and a record cannot answer ("unk
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 from retention.records import Personal, Span
+
+T = TypeVar("T")
 
 
 class HoldState(StrEnum):
@@ -151,20 +154,28 @@ class Hold:
 def merged(holds: Iterable[Hold]) -> tuple[Hold, ...]:
     """Fewer holds that keep exactly the same records, for a store that asks about all of them in one statement.
 
-    Holds that keep and differ in their subjects alone become one with all these subjects. Sealed ones stay apart from the
-    others. The result says nothing about which hold keeps a record: ids and epochs are those of one of the merged.
+    Holds that keep and differ in their subjects alone, or in their branches alone, become one with all of these. Sealed ones stay
+    apart from the others. The result says nothing about which hold keeps a record: ids and epochs are those of one of the merged.
     """
+    kept = [hold for hold in holds if hold.state.keeps]
+    fewer = _together(kept, lambda scope: scope.subjects, lambda scope, all_: replace(scope, subjects=all_))
+    return tuple(
+        _together(fewer, lambda scope: scope.branches, lambda scope, all_: replace(scope, branches=all_))
+    )
+
+
+def _together(
+    holds: Iterable[Hold],
+    named: Callable[[Scope], frozenset[T]],
+    naming: Callable[[Scope, frozenset[T]], Scope],
+) -> list[Hold]:
+    """One hold for those that are alike but for one field. Naming nobody there means everybody: such a one stays by itself."""
     groups: dict[tuple[bool, bool, Scope], Hold] = {}
     for hold in holds:
-        if not hold.state.keeps:
-            continue
-        subjects = hold.scope.subjects
-        rest = (hold.sealed, bool(subjects), replace(hold.scope, subjects=frozenset()))
-        known = groups.get(rest)
-        if known is None:
-            groups[rest] = hold
-        elif subjects:
-            groups[rest] = replace(
-                known, scope=replace(known.scope, subjects=known.scope.subjects | subjects)
-            )
-    return tuple(groups.values())
+        some = named(hold.scope)
+        alike = (hold.sealed, bool(some), naming(hold.scope, frozenset()))
+        known = groups.get(alike)
+        groups[alike] = (
+            hold if known is None else replace(known, scope=naming(known.scope, named(known.scope) | some))
+        )
+    return list(groups.values())

@@ -92,6 +92,11 @@ def _read(text: str, filename: str) -> tuple[Schedule | None, list[Problem]]:
     version = root.required("version", fields.text, "")
     root.close()
     digest = _digest(document, report)
+    if not report.problems:
+        types = [
+            (dataclasses.replace(one, digest=_rule_digest(document, one.id, report)), path)
+            for one, path in types
+        ]
     schedule = Schedule(
         version=version,
         digest=digest,
@@ -123,6 +128,11 @@ def _digest(document: dict[str, object], report: Report) -> str:
             (), "P005", "a text or number in the file cannot be written as JSON", "look for broken characters"
         )
         return ""
+
+
+def _rule_digest(document: dict[str, Any], id: str, report: Report) -> str:
+    """What a standing approval is bound to: the record type, and the library's time zone and fiscal year, which move its days."""
+    return _digest({"library": document["library"], id: document["record-type"][id]}, report)
 
 
 def _plain(value: Any, path: Path, report: Report) -> Any:

@@ -41,6 +41,8 @@ class Act(StrEnum):
     APPROVE = "approve a disposition"
     """As the first of two, or the only one; and return, extend, except, propose or revoke a standing approval."""
     SECOND = "approve a disposition second"
+    DESTROY_MEDIA = "plan and attest the destruction of media"
+    WITNESS_MEDIA = "approve and witness the destruction of media"
     OPEN_SEALED = "open sealed records"
     RUN = "run"
     HALT = "halt"
@@ -49,7 +51,7 @@ class Act(StrEnum):
 
 
 _READERS = {Act.READ, Act.ACKNOWLEDGE}
-_SECOND = _READERS | {Act.READ_MATTERS, Act.CONFIRM_HOLD, Act.SECOND, Act.HALT}
+_SECOND = _READERS | {Act.READ_MATTERS, Act.CONFIRM_HOLD, Act.SECOND, Act.WITNESS_MEDIA, Act.HALT}
 PERMISSIONS: dict[Role, frozenset[Act]] = {
     Role.CUSTODIAN: frozenset(
         _SECOND
@@ -58,6 +60,7 @@ PERMISSIONS: dict[Role, frozenset[Act]] = {
             Act.PLACE_HOLD,
             Act.VERIFY_REQUEST,
             Act.APPROVE,
+            Act.DESTROY_MEDIA,
             Act.OPEN_SEALED,
             Act.RUN,
             Act.LIFT_HALT,

@@ -71,7 +71,6 @@ _FOR_TREES = dict.fromkeys(
 _FOR_FOLDERS = {
     "unit": "objects go one by one: a bucket has no folders",
     "recorder": "recorders write to folders",
-    "rows": "rows are taken out of files on a disk",
     "export": "the registry of exports is for files on a disk",
     "vault": "in a bucket holds are kept by its own Object Lock",
 }
@@ -90,10 +89,10 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
         "trigger-kind", fields.choice(TriggerKind), TriggerKind.NAME if is_tree else TriggerKind.DATE
     )
     is_bucket = kind is StoreKind.S3
-    rows = _rows(table) if is_tree and kind not in (StoreKind.FOOTAGE, StoreKind.S3) else None
-    here = TABLE_KINDS if not is_tree or (rows is not None and rows.trigger) else TREE_KINDS
-    if is_bucket:
-        here = OBJECT_KINDS
+    rows = _rows(table) if is_tree and kind is not StoreKind.FOOTAGE else None
+    here: tuple[TriggerKind, ...] = OBJECT_KINDS if is_bucket else TREE_KINDS
+    if not is_tree or (rows is not None and rows.trigger):
+        here = TABLE_KINDS
     if trigger_kind not in here:
         hint = f"one of: {', '.join(here)}"
         what = "objects" if is_bucket else "files" if is_tree else "a table"

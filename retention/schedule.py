@@ -305,6 +305,8 @@ class RecordType:
     effective_until: date | None
     locations: tuple[TableLocation | TreeLocation, ...]
     examples: tuple[Example, ...] = ()
+    digest: str = ""
+    """SHA-256 (hex) over what the schedule says of it and of the library; "" for one that was not read from a schedule."""
 
     def location(self, name: str) -> TableLocation | TreeLocation:
         """The location of that name. Raises ``KeyError``."""

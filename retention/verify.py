@@ -15,6 +15,9 @@ same here, in docs/certificate.md and in the tests:
 10. a time stamp over the log shows since when;
 11. where a record was opened: its leaf is one of the certificate's (`retention.opening`).
 
+A certificate that rests on what two people attest (`retention.media`) goes through the same steps: 4 is that it claims nothing beyond
+that, 5 is their signatures, and there are no leaves.
+
 Refuses to be satisfied with nothing: no key is an error, a step without input is *not checked*, which is not *passed*.
 """
 
@@ -31,6 +34,7 @@ from pathlib import Path
 from typing import IO
 
 from retention import envelope as envelopes
+from retention import media
 from retention.certificate import (
     PREDICATE_TYPE,
     STATEMENT_TYPE,
@@ -44,7 +48,7 @@ from retention.certificate import (
 from retention.document import JSON, MAX_BYTES
 from retention.errors import RetentionError, UsageError, VerificationFailed
 from retention.facts import Facts, State
-from retention.log_files import LogFiles
+from retention.log_files import LogFolder
 from retention.note import ED25519, load_keys
 from retention.note import MAX_BYTES as MAX_NOTE
 from retention.opening import Opening, is_opening
@@ -144,8 +148,14 @@ def verify(
         passed("valid signature by " + ", ".join(signers))
         # 3. A certificate of destruction with all its fields
         unknown: list[str] = []
-        facts, claimed = _certificate(statement, unknown)
-        _require_signatures(signed, facts, retired or {})
+        by_hand = statement.get("predicateType") == media.ATTESTED
+        attested = media.facts_of(statement, unknown) if by_hand else None
+        certified = None if by_hand else _certificate(statement, unknown)
+        for whole in (attested, certified):
+            if whole is not None:
+                _require_signatures(
+                    signed, whole[0].evidence.signed_by, whole[0].identity.issued, retired or {}
+                )
         passed(
             f"{len(unknown)} field(s) unknown to this version were not checked"
             if unknown
@@ -157,6 +167,10 @@ def verify(
         rest = [unchecked(n, why) for n in STEPS if n > len(done) and (n != OPENING or opening is not None)]
         return Report(steps=(*done, *rest))
     # 4. to 11. say each for itself what is wrong
+    if attested is not None:
+        return _attested(envelope, *attested, done, people=people, log=log, opening=opening)
+    assert certified is not None  # one of the two, or step 3 failed
+    facts, claimed = certified
     checks: tuple[Callable[[], Step], ...] = (
         lambda: step(4, _counts(facts, claimed), f"{facts.what.items} items"),
         lambda: step(5, approval_problems(facts, people), _approved(facts, people)),
@@ -171,13 +185,41 @@ def verify(
     return Report(steps=steps, certificate=identity.id, withdraws=withdraws)
 
 
-def _require_signatures(signed: envelopes.Envelope, facts: Facts, retired: Mapping[str, datetime]) -> None:
+def _attested(
+    envelope: bytes, facts: media.Attested, claimed: Mapping[str, JSON], done: Sequence[Step], *,
+    people: Mapping[str, PublicKey] | None, log: LogEvidence | None, opening: Opening | None,
+) -> Report:  # fmt: skip
+    """Steps 4 to 11 of a certificate that rests on what two people attest: nothing was read back, and there are no leaves."""
+    count = len(facts.lot.media)
+    keys = "as written in the certificate" if people is None else "as given"
+    steps = [
+        *done,
+        step(
+            4,
+            media.claim_problems(facts, claimed),
+            f"{count} media, attested by two persons; nothing was read back",
+        ),
+        step(
+            5, media.step_problems(facts, people), f"planned, approved, attested and witnessed; keys {keys}"
+        ),
+        step(6, iter(()), "no leaves: the media stand in the certificate itself"),
+        step(7, media.date_problems(facts), "in order"),
+        *log_steps(envelope, facts, log),
+    ]
+    if opening is not None:
+        steps.append(step(OPENING, iter(("an attested certificate has no records to open",)), ""))
+    return Report(steps=tuple(steps), certificate=facts.identity.id)
+
+
+def _require_signatures(
+    signed: envelopes.Envelope, named: Sequence[str], issued: datetime, retired: Mapping[str, datetime]
+) -> None:
     """Step 3: the certificate names the keys that sign it, and each of them did: no signature was taken away. None of them had
     been retired before it was issued."""
-    named, there = facts.evidence.signed_by, {signature.keyid for signature in signed.signatures}
+    there = {signature.keyid for signature in signed.signatures}
     if not named or not set(named) <= there:
         raise VerificationFailed("a signature that the certificate names is missing")
-    if any(keyid in retired and facts.identity.issued >= retired[keyid] for keyid in named):
+    if any(keyid in retired and issued >= retired[keyid] for keyid in named):
         raise VerificationFailed("it is signed with a key that had been retired when it was issued")
 
 
@@ -326,7 +368,7 @@ def _verify_files(options: argparse.Namespace) -> Report:
     log = LogEvidence(
         keys=tuple(key for key in keys if key.kind == ED25519),
         witnesses=tuple(key for key in keys if key.kind != ED25519),
-        files=None if options.log is None else LogFiles(options.log),
+        files=None if options.log is None else LogFolder(options.log),
         proof=None if options.proof is None else _head(options.proof, MAX_NOTE),
         older=tuple(_head(path, MAX_NOTE) for path in options.checkpoint or ()),
     )

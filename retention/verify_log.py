@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from retention.checkpoint import Opened, Proof, open_checkpoint, read_proof
 from retention.errors import UsageError, VerificationFailed
-from retention.facts import Facts
 from retention.log_files import LogFiles
 from retention.logged import entry_of
 from retention.note import NoteKey
@@ -39,6 +39,28 @@ class LogEvidence:
     check_stamp: CheckStamp | None = None
 
 
+class Identified(Protocol):
+    @property
+    def issued(self) -> datetime: ...
+
+
+class Trailing(Protocol):
+    @property
+    def checkpoint(self) -> str | None:
+        """Base64 of the log's checkpoint before it."""
+        ...
+
+
+class Issued(Protocol):
+    """What these steps must know of a certificate, of whatever kind."""
+
+    @property
+    def identity(self) -> Identified: ...
+
+    @property
+    def evidence(self) -> Trailing: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
     """Where the certificate stands in a checkpointed log."""
@@ -47,7 +69,7 @@ class _Found:
     index: int
 
 
-def log_steps(envelope: bytes, facts: Facts, given: LogEvidence | None) -> tuple[Step, Step, Step]:
+def log_steps(envelope: bytes, facts: Issued, given: LogEvidence | None) -> tuple[Step, Step, Step]:
     """Steps 8, 9 and 10."""
     if given is None or (given.files is None and given.proof is None):
         why = "no log and no proof given"
@@ -126,7 +148,7 @@ def find(files: LogFiles, root: Root, leaf: bytes) -> int:
     raise VerificationFailed("the certificate is not in the log")
 
 
-def embedded(facts: Facts, keys: tuple[NoteKey, ...]) -> Opened | None:
+def embedded(facts: Issued, keys: tuple[NoteKey, ...]) -> Opened | None:
     """The checkpoint inside a certificate, checked; ``None`` in the first entry of a log. Raises `VerificationFailed`."""
     if facts.evidence.checkpoint is None:
         return None
@@ -136,7 +158,7 @@ def embedded(facts: Facts, keys: tuple[NoteKey, ...]) -> Opened | None:
         raise VerificationFailed(error.message) from None
 
 
-def _consistent(facts: Facts, found: _Found, given: LogEvidence) -> Step:
+def _consistent(facts: Issued, found: _Found, given: LogEvidence) -> Step:
     """Step 9."""
     own = embedded(facts, given.keys)
     if own is not None and own.root.size > found.index:
@@ -155,7 +177,7 @@ def _consistent(facts: Facts, found: _Found, given: LogEvidence) -> Step:
     return Step(number=9, result=Result.PASSED, detail=f"continues checkpoints over {sizes}")
 
 
-def _stamped(facts: Facts, found: _Found, given: LogEvidence) -> Step:
+def _stamped(facts: Issued, found: _Found, given: LogEvidence) -> Step:
     """Step 10."""
     stamp, opened = given.stamp, found.opened
     if stamp is None and given.files is not None:

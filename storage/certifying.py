@@ -255,7 +255,7 @@ class Certifier:
                 destroyer=facts.Component(name=f"{SOFTWARE} storage.destroy", version=self._version),
                 verifier=facts.Component(name=f"{SOFTWARE} read-back", version=self._version),
                 approvals=tuple(
-                    approval_of(self._ledger.people.get(decision.person), decision)
+                    approval_of(self._ledger, decision)
                     for decision, _ in verified_approvals(self._ledger, case)
                     if decision.id in case.cleared_by
                 ),

@@ -6,18 +6,34 @@ One function for whoever asks: the destroyer, the command line, a page, the remi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from retention.clearance import Approved, Clearance, clear
 from retention.errors import VerificationFailed
 from retention.loader import load
+from retention.permissions import Act, may
+from retention.ruling import extended_until, standing_approvals
 from retention.schedule import Schedule
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
+from storage.rulings import rulings_of
 from storage.signatures import verified_approvals
 
 ReadSchedule = Callable[[str], Schedule]
 """From the text of a schedule, as `retention.loader.load` does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What a site asks for beyond its schedule. ``standing``: rules with ``approval = "standing"`` need a standing approval by two
+    people; ``ethics``: who approves has acknowledged the code of ethics this year."""
+
+    standing: bool = False
+    ethics: bool = False
+
+
+NONE = Requirements()
 
 
 def read_frozen(text: str) -> Schedule:
@@ -35,10 +51,10 @@ def frozen_schedule(ledger: Ledger, case: Case, read: ReadSchedule = read_frozen
     return schedule
 
 
-def holds_changed(ledger: Ledger, case: Case, schedule: Schedule) -> int:
-    """The highest epoch of a hold that touches the case; 0 when none does. A sealed one makes no approval void: it would show.
+def changed_at(ledger: Ledger, case: Case, schedule: Schedule) -> int:
+    """The highest epoch of a hold that touches the case, or of an exception from it: approvals given before are void.
 
-    What it keeps is kept all the same, by step 5.
+    A sealed hold makes none void: it would show. What it keeps is kept all the same, by step 5.
     """
     record_type = schedule.record_type(case.record_type)
     stores = {name for part in case.parts for name in record_type.location(part.location).stores}
@@ -47,10 +63,12 @@ def holds_changed(ledger: Ledger, case: Case, schedule: Schedule) -> int:
         for hold in ledger.holds.in_force().holds
         if not hold.sealed and hold.scope.touches(case.record_type, *stores)
     )
-    return max(touching, default=0)
+    return max(*touching, ledger.exceptions.epoch(case.id), 0)
 
 
-def clearance(ledger: Ledger, case: Case, schedule: Schedule, now: datetime) -> Clearance:
+def clearance(
+    ledger: Ledger, case: Case, schedule: Schedule, now: datetime, required: Requirements = NONE
+) -> Clearance:
     """Whether the case may be carried out now, and if not, why.
 
     Decided until destroying begins. A case that was interrupted goes on under the approvals it began with: whatever was
@@ -62,11 +80,17 @@ def clearance(ledger: Ledger, case: Case, schedule: Schedule, now: datetime) -> 
         Approved(
             id=decision.id, person=decision.person, manifest_digest=said.manifest, schedule_digest=said.schedule,
             epoch=decision.epoch, lifts=frozenset(said.lifts), at=decision.at,
+            first=may(ledger.people.role_at(decision.person, decision.at), Act.APPROVE),
         )
         for decision, said in verified_approvals(ledger, case)
     ]  # fmt: skip
+    on = now.astimezone(schedule.library.zone).date()
+    rulings = rulings_of(ledger, case.record_type)
+    agreed, _ = standing_approvals(rulings)
+    rule = schedule.record_type(case.record_type).digest
     return clear(
+        extended=extended_until(rulings, on), unruled=required.standing and not (agreed is not None and agreed.covers(rule, on)),
         kind=case.approval_kind, cooling_off=schedule.record_type(case.record_type).cooling_off, opened_at=case.opened_at,
         manifest_digest=case.manifest_digest, schedule_digest=case.schedule_digest, brakes=case.brakes, approvals=approvals,
-        holds_changed=holds_changed(ledger, case, schedule), now=now,
+        holds_changed=changed_at(ledger, case, schedule), now=now, opened_by=case.opened_by,
     )  # fmt: skip

@@ -5,8 +5,10 @@ Fail closed: unreachable, locked, read-only, full or outdated raises the owner's
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +26,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from retention.errors import Unavailable, UsageError
+from retention.errors import RetentionError, Unavailable, UsageError
 
 BUSY_SECONDS = 20.0
 """How long anything waits for the database while another process holds it."""
@@ -134,6 +136,67 @@ class Database:
                     connection.connection.cursor().execute(f"PRAGMA busy_timeout = {usual}")
 
     @contextmanager
+    def alone(self, what: str, lock: int, busy: RetentionError, *, patience: float = 0.0) -> Iterator[None]:
+        """Only one at a time does ``what``, on all machines that share this database; whoever dies lets go.
+
+        ``lock``: advisory lock on PostgreSQL; beside SQLite's file it is a file of that name. Raises ``busy`` when it is not free
+        within ``patience`` seconds, and the owner's error.
+        """
+        take = self._take_file(what) if self.sqlite else self._take_advisory(lock)
+        with take as taken:
+            deadline = time.monotonic() + patience
+            while not taken():
+                if time.monotonic() > deadline:
+                    raise busy
+                time.sleep(0.02)
+            yield
+
+    @contextmanager
+    def _take_file(self, what: str) -> Iterator[Callable[[], bool]]:
+        with self.reading() as connection:
+            path = connection.execute(
+                text("SELECT file FROM pragma_database_list WHERE name = 'main'")
+            ).scalar()
+        try:
+            descriptor = os.open(f"{path}.{what}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self.kind.error(
+                f"the folder of {self.kind.noun} cannot be written: {os.strerror(error.errno or 0)}",
+                "give this user the right to it",
+            ) from None
+
+        def take() -> bool:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        try:
+            yield take
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _take_advisory(self, lock: int) -> Iterator[Callable[[], bool]]:
+        """Of the session: it lasts until it is let go, or until the connection does not exist any more."""
+        key, held = {"key": lock}, False
+        with self.answering(), self.engine.connect() as connection:
+
+            def take() -> bool:
+                nonlocal held
+                held = bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar())
+                connection.commit()
+                return held
+
+            try:
+                yield take
+            finally:
+                if held:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+                    connection.commit()
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read transaction: one snapshot, however many statements. Raises the owner's error."""
         with self.answering(), self.engine.connect() as connection:
@@ -158,6 +221,11 @@ class Database:
             return raised(f"{noun} is read-only", "give this user the right to write to it")
         if "is full" in told or state == "53100":
             return raised(f"the disk of {noun} is full", "make room and run it again: nothing was lost")
+        if "too few different people" in told:
+            return raised(
+                f"{noun} refused to let a case begin that too few different people have approved",
+                "see: retention case show CASE",
+            )
         if "append-only" in told or "frozen" in told:
             return raised(f"{noun} refused a change to evidence", "evidence is never changed")
         if isinstance(error, IntegrityError):

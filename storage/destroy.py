@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from threading import Event
 
@@ -37,8 +37,9 @@ from retention.leaves import reference
 from retention.outcomes import CODES, Fate, Outcome, Presence
 from retention.schedule import Disposition, Schedule
 from storage.certifying import Certifier
-from storage.clearing import ReadSchedule, clearance, frozen_schedule, read_frozen
+from storage.clearing import NONE, ReadSchedule, Requirements, clearance, frozen_schedule, read_frozen
 from storage.contract import Batch, Pace, Staged, Store, Stores, pace_of
+from storage.four_eyes import require_people
 from storage.ledger.batches import CHOSEN, ELSEWHERE, Intent, Range
 from storage.ledger.cases import Case, CaseState, Lease, Part
 from storage.ledger.certificates import Certificate
@@ -90,8 +91,23 @@ class _Work:
     asked: Mapping[int, Criteria]
     """By part. Made once: a store remembers what it made of them, as long as they are the same objects."""
 
+    excepted: frozenset[int] = frozenset()
+    """Positions in the manifest that people took out. None is added once destroying has begun."""
+
     def criteria(self, part: Part) -> Criteria:
         return self.asked[part.number]
+
+    def without_excepted(self, part: Part, piece: Slice) -> Slice:
+        """What may be put before the store at all."""
+        first = part.first_ordinal + piece.where.first
+        left = [
+            (pick, line)
+            for pick, line in zip(piece.picks, piece.lines, strict=True)
+            if first + pick not in self.excepted
+        ]
+        return Slice(
+            where=piece.where, picks=tuple(pick for pick, _ in left), lines=tuple(line for _, line in left)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +127,10 @@ class Destroyer:
     def __init__(
         self, *, ledger: Ledger, stores: Stores, spool: Spool, certifier: Certifier, now: Callable[[], datetime],
         actor: str = "scheduler", read_schedule: ReadSchedule = read_frozen, pace: Callable[[Store, Criteria], Pace] = pace_of,
+        required: Requirements = NONE,
     ) -> None:  # fmt: skip
         self._read_schedule = read_schedule
+        self._required = required
         self._pace = pace
         self._ledger = ledger
         self._stores = stores
@@ -169,7 +187,7 @@ class Destroyer:
 
     def clearance(self, case: Case, schedule: Schedule) -> Clearance:
         """Step 2. Whether the case may be carried out now, and if not, why. See `storage.clearing`."""
-        return clearance(self._ledger, case, schedule, self._now())
+        return clearance(self._ledger, case, schedule, self._now(), self._required)
 
     def _frozen(self, case: Case, lease: Lease) -> _Work:
         schedule = frozen_schedule(self._ledger, case, self._read_schedule)
@@ -185,7 +203,9 @@ class Destroyer:
     def _carry_out(self, work: _Work, verdict: Clearance, progress: Progress) -> Disposal:
         case = work.case
         self._halt_if_told()  # 3.
+        require_people(self._ledger, case, verdict.counted)  # 2. once more, whatever was decided
         self._certifier.begin(case, cleared_by=verdict.counted, at=self._now(), actor=self._actor)
+        work = replace(work, excepted=self._ledger.exceptions.ordinals(case.id))
         state = tally(case, self._ledger.batches.settled(case.id))
         done = _Done(case.items, sum(state.counts.values()), progress)
         if not state.counts[Outcome.DESTROYED] and not self._canary(work, state, done):  # 3.
@@ -291,13 +311,14 @@ class Destroyer:
                 batch = gate.enter_context(store.batch(work.criteria(part)))  # 4.
                 view = self._ledger.holds.in_force()
                 began = time.monotonic()
+                offered = work.without_excepted(part, piece) if work.excepted else piece
                 staged = batch.stage(
-                    piece.lines, view.touching(work.case.record_type, *work.criteria(part).location.stores)
+                    offered.lines, view.touching(work.case.record_type, *work.criteria(part).location.stores)
                 )  # 5.
             except StoreUnavailable as error:
                 raise _NothingDone(error) from None
             staging = time.monotonic() - began
-            letters = staged_letters(piece, staged)
+            letters = staged_letters(offered, staged, withheld=piece.picks)
             intent_id = self._ledger.batches.intend(  # 6.
                 work.case, piece.where, staged=letters, witness=staged.witness, epoch=view.epoch, lease=work.lease,
                 actor=self._actor, at=self._now(),

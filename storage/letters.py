@@ -5,7 +5,7 @@ The one place where an observation becomes an outcome. It refuses to turn doubt 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from retention.errors import StoreUnavailable
@@ -26,8 +26,9 @@ _SEEN = {
 }
 
 
-def staged_letters(piece: Slice, staged: Staged) -> str:
-    """One letter per line of the batch's range, as the intent keeps them.
+def staged_letters(piece: Slice, staged: Staged, *, withheld: Iterable[int] = ()) -> str:
+    """One letter per line of the batch's range, as the intent keeps them. ``withheld``: places that stay whatever was staged,
+    because the store was not even offered them.
 
     Raises `StoreUnavailable` when the store did not keep to its contract: what it means cannot be told then.
     """
@@ -37,7 +38,7 @@ def staged_letters(piece: Slice, staged: Staged) -> str:
     if not set(staged.chosen).isdisjoint(staged.absent):
         raise StoreUnavailable(_FAULTY, _REPORT)
     letters = bytearray(ELSEWHERE.encode() * piece.where.items)
-    for pick in piece.picks:
+    for pick in (*withheld, *piece.picks):
         letters[pick] = ord(WITHHELD)
     for index in staged.absent:
         letters[piece.picks[index]] = ord(ABSENT)

@@ -7,27 +7,26 @@ backup) or disagrees with it, nothing is written and `VerificationFailed` says w
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 
 from retention.checkpoint import Checkpoint, Opened, open_checkpoint, sign
 from retention.errors import Unavailable, VerificationFailed
-from retention.log_files import CHECKPOINT, LogFiles
+from retention.log_files import CHECKPOINT
 from retention.logged import entry_of
-from retention.note import NoteKey
+from retention.note import MAX_BYTES, NoteKey, NoteSignature
+from retention.note import read as read_note
 from retention.signing import Signer
 from retention.tiles import WIDTH, Hashes, Tile, all_tiles, bundle, bundles, entry_hash, grown
-from retention.tree import Root, Tree, root, split
+from retention.tree import HASH_BYTES, Root, Tree, root, split
 from storage.ledger.ledger import Ledger
+from storage.log_places import LogPlace
 
 PATIENCE = 20.0
 """Seconds to wait for another writer."""
+TURN = 0x52_45_54_4C_4F_47
+"""Advisory lock of the log's writer on PostgreSQL ("RETLOG")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,19 +39,35 @@ class Published:
 
 
 class Log:
-    """``folder``: where the log is published. ``key``: its name and public key; ``signer`` signs as that."""
+    """``place``: where the log is published. ``key``: its name and public key; ``signer`` signs as that.
 
-    def __init__(self, *, folder: Path, ledger: Ledger, key: NoteKey, signer: Signer) -> None:
-        self.files = LogFiles(folder)
+    Whoever writes has the ledger's turn, so that no second one does, on whatever machine; the place need not know of locks.
+    """
+
+    def __init__(self, *, place: LogPlace, ledger: Ledger, key: NoteKey, signer: Signer) -> None:
+        self.files = place
         self.key = key
-        self._folder = folder
         self._ledger = ledger
         self._signer = signer
 
-    def opened(self) -> Opened | None:
-        """The published checkpoint, its signature checked; ``None`` while there is none. Raises `VerificationFailed`."""
+    def opened(self, witnesses: Iterable[NoteKey] = ()) -> Opened | None:
+        """The published checkpoint, its signature checked, and those of ``witnesses``; ``None`` while there is none.
+
+        Raises `VerificationFailed`."""
         data = self.files.checkpoint()
-        return None if data is None else open_checkpoint(data, [self.key])
+        return None if data is None else open_checkpoint(data, [self.key], witnesses)
+
+    def put_below(self, opened: Opened, signature: NoteSignature) -> bool:
+        """Put a witness's signature below the checkpoint. False when another one has been published meanwhile."""
+        with self._alone():
+            there = self.files.read(CHECKPOINT, MAX_BYTES)
+            if there is None or (note := read_note(there)).text != opened.note.text:
+                return False
+            others = [
+                one for one in note.signatures if (one.name, one.hash) != (signature.name, signature.hash)
+            ]
+            self.files.replace(CHECKPOINT, replace(note, signatures=(*others, signature)).encode(), there)
+            return True
 
     def publish(self, *, thorough: bool = False) -> Published:
         """Bring the files up to the ledger. ``thorough``: compare every file with the ledger, not the last ones only.
@@ -62,6 +77,7 @@ class Log:
         """
         with self._alone():
             size = self._ledger.log.size()
+            there = self.files.read(CHECKPOINT, MAX_BYTES)
             before, lost = self._last_checkpoint(size)
             old = Root(0, b"") if before is None else before.root
             if old.size > size:
@@ -78,7 +94,7 @@ class Log:
             new = self._write_tiles(start, size)
             note = sign(Checkpoint(origin=self.key.name, root=new), self.key, self._signer)
             if before is None or new != old:
-                write_durably(self._folder / CHECKPOINT, note)
+                self.files.replace(CHECKPOINT, note, there)
             return Published(
                 opened=open_checkpoint(note, [self.key]), appended=size - old.size, repaired=torn
             )
@@ -91,10 +107,11 @@ class Log:
             found = None
         if found is not None:
             return found, False
-        shown = self._shown()
-        if shown == 0:
+        shown = set(self.files.names("tile/0"))
+        most = max(map(_entries_shown, shown), default=0)
+        if most == 0:
             return None, False
-        if shown > size:
+        if most > size:
             raise VerificationFailed(
                 "the log's checkpoint is damaged, and the ledger has fewer entries than the log's files",
                 "restore the ledger's newer backup; see docs/log.md",
@@ -102,25 +119,13 @@ class Log:
         for tile, entries in self._rows(0, size):
             hashes = b"".join(map(entry_hash, entries))
             for width in range(1, WIDTH + 1):
-                path = self._folder / Tile(level=0, index=tile.index, width=width).path
-                if path.is_file() and not hashes.startswith(_head(path, width * 32)):
+                name = Tile(level=0, index=tile.index, width=width).path
+                if name in shown and not hashes.startswith(self._head(name, width * 32)):
                     raise _forked()
         return None, True
 
-    def _shown(self) -> int:
-        """How many entries the files of the log show that it had."""
-        most = 0
-        folder = self._folder / "tile" / "0"
-        for path in folder.rglob("*") if folder.is_dir() else ():
-            if path.is_file() and path.suffix == "":
-                partial = path.parent.name.endswith(".p")
-                parts = (path.parent if partial else path).relative_to(folder).parts
-                try:
-                    index = int("".join(part.removeprefix("x").removesuffix(".p") for part in parts))
-                    most = max(most, index * WIDTH + (int(path.name) if partial else WIDTH))
-                except ValueError:
-                    continue
-        return most
+    def _head(self, name: str, size: int) -> bytes:
+        return (self.files.read(name, WIDTH * HASH_BYTES) or b"")[:size]
 
     def _is_whole(self, old: Root, *, thorough: bool) -> bool:
         """Whether the files have the root of the checkpoint and the ledger's entries (at its end, or ``thorough`` everywhere)."""
@@ -189,29 +194,26 @@ class Log:
 
     def _put(self, tile: Tile, data: bytes) -> None:
         """Write a tile; a whole one takes the place of its parts."""
-        write_durably(self._folder / tile.path, data)
+        self.files.write(tile.path, data)
         if tile.width == WIDTH:
-            shutil.rmtree(self._folder / f"{tile.path}.p", ignore_errors=True)
+            self.files.drop(f"{tile.path}.p")
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> AbstractContextManager[None]:
         """One writer at a time."""
-        with _disk():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise Unavailable("another run is writing the log", "run it again") from None
-                    time.sleep(0.05)
-            yield
-        finally:
-            os.close(lock)
+        busy = Unavailable("another run is writing the log", "run it again")
+        return self._ledger.connection.alone("log-turn", TURN, busy, patience=PATIENCE)
+
+
+def _entries_shown(name: str) -> int:
+    """How many entries a log had at least that has this tile of hashes; 0 for what is no tile."""
+    *parts, last = name.split("/")[2:]
+    partial = bool(parts) and parts[-1].endswith(".p")
+    digits = "".join(
+        part.removeprefix("x").removesuffix(".p") for part in (parts if partial else [*parts, last])
+    )
+    if not (digits.isascii() and digits.isdigit() and last.removeprefix("x").isdigit()):
+        return 0
+    return int(digits) * WIDTH + (int(last) if partial else WIDTH)
 
 
 def _forked() -> VerificationFailed:
@@ -219,36 +221,3 @@ def _forked() -> VerificationFailed:
         "the ledger and the published log disagree: one of the two was altered",
         "compare both with their backups; see docs/log.md",
     )
-
-
-def _head(path: Path, size: int) -> bytes:
-    with _disk(), path.open("rb") as file:
-        return file.read(size)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Durably, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with _disk():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-@contextmanager
-def _disk() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(
-            f"the log cannot be read or written: {os.strerror(error.errno or 0)}",
-            "see whether its disk is full or in order; the ledger has the entries",
-        ) from None

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from retention.document import JSON, encode
-from retention.errors import Refused, VerificationFailed
+from retention.errors import Refused, UsageError, VerificationFailed
 from retention.origin import Origin
 from retention.signed import Signed
-from retention.signing import PublicKey
+from retention.signing import PublicKey, decode
 from retention.verify_signed import verify_signed
 from storage.ledger.people import Person
+
+MAX_PASTED = 1024
 
 
 class SignatureNeeded(Exception):
@@ -62,8 +64,30 @@ class Presigned:
                 "what you signed is not what would be done now",
                 "look again: something changed since you looked",
             )
+        if (self.signed.assertion is None) is not (self.public == self.person.public):
+            raise Refused(
+                "your signature is not one that this key makes",
+                "an own key signs the statement, a passkey its digest",
+            )
         try:
             verify_signed(self.signed, self.public, statement, what="your signature", origin=self.origin)
         except VerificationFailed as error:
             raise Refused(error.message, "sign again, with a key or passkey of your own") from None
         return self.signed
+
+
+def pasted(person: Person, text: str) -> Signed:
+    """What ``retention sign`` wrote, as it was pasted into a page: base64, perhaps with spaces and line ends around and within.
+
+    Raises `Refused` for anything else. Whether it is a signature of that person's, `Presigned` finds out.
+    """
+    line = "".join(text.split()) if len(text) <= MAX_PASTED else ""
+    try:
+        signature = decode(line, "this")
+    except UsageError:
+        signature = b""
+    if not signature:
+        raise Refused(
+            "this is not what retention sign wrote", "copy the whole line it wrote, and nothing else"
+        )
+    return Signed.own(person.public, signature)

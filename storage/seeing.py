@@ -40,7 +40,7 @@ def all_seen(ledger: Ledger, person: str | None, *, released: bool = False) -> l
 
 def hidden(ledger: Ledger, person: str | None) -> frozenset[str]:
     """Ids of the holds that this person may not see, whatever has become of them."""
-    return frozenset(file.id for file in ledger.holds.list(released=True) if not may_see(file, person))
+    return frozenset(file.id for file in ledger.holds.every() if not may_see(file, person))
 
 
 def events_for(

@@ -16,7 +16,7 @@ from retention.document import JSON, encode
 from retention.errors import Refused, VerificationFailed
 from retention.permissions import Act, may, roles_for
 from retention.signed import Signed, from_text
-from retention.signing import PublicKey, SigningKey, decode
+from retention.signing import PublicKey, SigningKey
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person, SignedDecision
@@ -71,46 +71,65 @@ def authorise(ledger: Ledger, by: Signing, act: Act) -> Person:
     By what the ledger says, not by what the caller does. Raises `Refused`, `UsageError` for somebody unknown.
     """
     person = ledger.people.get(by.person.name)
+    if person.disabled:
+        raise Refused(
+            f"{person.name} is disabled", "somebody who manages people enables them: retention person enable"
+        )
     if not may(person.role, act):
         raise Refused(
             f"{person.name} is {person.role.value}, not {' or '.join(role.value for role in roles_for(act))}",
             "somebody with that role has to do it",
         )
-    if by.public not in keys_of(person):
+    if by.public not in ledger.people.keys(person.name, by.at):
         raise Refused(
-            f"this is not the signing key of {person.name}", "give the key file made by: retention person add"
+            f"this is not a signing key of {person.name}",
+            "give the key file made by: retention person add; or a passkey of theirs",
         )
     return person
 
 
-def keys_of(person: Person) -> tuple[PublicKey, ...]:
-    """Every key that signs for this person now."""
-    return (public_key(person),)
+def key_of(ledger: Ledger, person: Person, signed: Signed, at: datetime) -> PublicKey:
+    """The person's key that a signature is by, if it signed for them at that time: their own, or a passkey that was not retired yet.
+
+    A bare signature is by an own key and an assertion by a passkey: who has their own key in hand could make up an authenticator.
+    Raises `VerificationFailed`.
+    """
+    if signed.assertion is None and signed.keyid == person.public.keyid:
+        return person.public
+    for passkey in ledger.people.passkeys(person.name) if signed.assertion is not None else ():
+        if passkey.public.keyid == signed.keyid and passkey.signs(at):
+            return passkey.public
+    raise VerificationFailed(
+        f"a signature is by no key that {person.name} had then", "compare the ledger with its backup"
+    )
 
 
-def public_key(person: Person) -> PublicKey:
-    return PublicKey(decode(person.public_key, f"the key of {person.name}"), person.name)
-
-
-def approval_of(person: Person, decision: SignedDecision) -> Approval:
-    """A decision as it stands in a certificate."""
-    key = public_key(person)
+def approval_of(ledger: Ledger, decision: SignedDecision) -> Approval:
+    """A decision as it stands in a certificate. Raises `VerificationFailed` when it is by no key of the person's."""
+    person = ledger.people.get(decision.person)
+    signed = from_text(decision.signature, person.public)
+    key = key_of(ledger, person, signed, decision.at)
     said = json.loads(json.dumps(decision.statement))
-    return given(from_text(decision.signature, key), key, said, person=person.full_name, title=person.title)
+    return given(signed, key, said, person=person.full_name, title=person.title)
 
 
 def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision, ApprovalStatement]]:
-    """Approvals of a case by those who may approve, each with its signature checked. Raises `VerificationFailed` on a forged one."""
+    """Approvals of a case that were not taken back, by those whose role then let them approve, each with its signature checked.
+
+    Raises `VerificationFailed` on a forged one.
+    """
     found: list[tuple[SignedDecision, ApprovalStatement]] = []
     for decision in ledger.people.decisions(case.id):
-        person = ledger.people.get(decision.person)
-        key = public_key(person)
-        statement = verify(approval_of(person, decision), {key.keyid: key})
+        statement = verify(approval_of(ledger, decision))
         written = decision.at.replace(microsecond=0)
         if (statement.case, statement.decision.value, statement.at) != (case.id, decision.decision, written):
             raise VerificationFailed(
                 f"a decision on case {case.id} is not what was signed", "compare the ledger with its backup"
             )
-        if statement.decision is Decision.APPROVE and may(person.role, Act.SECOND):
+        if statement.decision is Decision.WITHDRAW:
+            found = [one for one in found if one[0].person != decision.person]
+        elif statement.decision is Decision.APPROVE and may(
+            ledger.people.role_at(decision.person, decision.at), Act.SECOND
+        ):
             found.append((decision, statement))
     return found

@@ -13,9 +13,9 @@ from urllib.request import Request, urlopen
 
 from retention.checkpoint import Opened
 from retention.errors import Unavailable, VerificationFailed
-from retention.log_files import MAX_STAMP, STAMPS, LogFiles
+from retention.log_files import MAX_STAMP, STAMPS
 from retention.time_stamp import answers, decoded, request
-from storage.log import write_durably
+from storage.log_places import LogPlace
 
 SECONDS = 20.0
 Ask = Callable[[bytes], bytes]
@@ -45,14 +45,13 @@ def over_http(url: str) -> Ask:
     return ask
 
 
-def stamp(files: LogFiles, opened: Opened, ask: Ask) -> bool:
+def stamp(files: LogPlace, opened: Opened, ask: Ask) -> bool:
     """Have a checkpoint stamped and keep both beside the tiles. Returns whether that was still to be done.
 
     Raises `Unavailable` when no stamp was to be had.
     """
     size = opened.root.size
-    folder = files.folder / STAMPS
-    if (folder / f"{size}.tsr").exists():
+    if files.read(f"{STAMPS}/{size}.tsr", MAX_STAMP) is not None:
         return False
     asked = request(opened.stamped)
     data = ask(asked.as_bytes())
@@ -62,6 +61,6 @@ def stamp(files: LogFiles, opened: Opened, ask: Ask) -> bool:
         granted = False
     if not granted:
         raise Unavailable("the time-stamping authority gave no stamp", "see RETENTION_TSA_URL")
-    write_durably(folder / f"{size}.checkpoint", opened.stamped)
-    write_durably(folder / f"{size}.tsr", data)
+    files.write(f"{STAMPS}/{size}.checkpoint", opened.stamped)
+    files.write(f"{STAMPS}/{size}.tsr", data)
     return True

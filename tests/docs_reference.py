@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from console.cli.registry import COMMANDS, EPILOGUE, GROUPS, build
 from console.cli.session import Session
-from flows.settings import Settings, StoreSettings
+from flows.settings import BucketAccess, Settings, StoreSettings, WitnessSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
@@ -83,17 +83,25 @@ def settings() -> str:
     own = [
         _setting(f"RETENTION_{name.upper()}", field)
         for name, field in Settings.model_fields.items()
-        if name != "stores"
+        if name not in {"stores", "log_s3", "witnesses"}
+    ]
+    of_log = [
+        _setting(f"RETENTION_LOG_S3__{name.upper()}", field)
+        for name, field in BucketAccess.model_fields.items()
+    ]
+    witness = [
+        _setting(f"RETENTION_WITNESSES__NAME__{name.upper()}", field, required=True)
+        for name, field in WitnessSettings.model_fields.items()
     ]
     each = [
         _setting(f"RETENTION_STORES__NAME__{name.upper()}", field)
         for name, field in StoreSettings.model_fields.items()
     ]
-    return "| variable | default |\n|---|---|\n" + "\n".join([*own, *each]) + "\n"
+    return "| variable | default |\n|---|---|\n" + "\n".join([*own, *of_log, *witness, *each]) + "\n"
 
 
-def _setting(variable: str, field: FieldInfo) -> str:
-    default = "" if field.default is None else f"`{field.default}`"
+def _setting(variable: str, field: FieldInfo, *, required: bool = False) -> str:
+    default = "" if field.default is None or required else f"`{field.default}`"
     return f"| `{variable}` | {default} |"
 
 
@@ -112,7 +120,10 @@ def problems() -> Iterator[str]:
     known = set(named.findall(settings())) | {"RETENTION_SECRETS_DIR"}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         for variable in sorted(set(named.findall(path.read_text(encoding="utf-8")))):
-            if re.sub(r"^(RETENTION_STORES__)[A-Z0-9_]+?(__[A-Z]+)$", r"\1NAME\2", variable) not in known:
+            if (
+                re.sub(r"^(RETENTION_(?:STORES|WITNESSES)__)[A-Z0-9_]+?(__[A-Z]+)$", r"\1NAME\2", variable)
+                not in known
+            ):
                 yield f"{path.relative_to(ROOT)}: there is no setting {variable}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -17,7 +18,7 @@ from console.cli.case_lines import (
     review_facts,
     review_lines,
 )
-from console.cli.options import Here, Json, KeyFile, Many, Name
+from console.cli.options import Flag, Here, Json, KeyFile, Many, Name
 from console.cli.site import opened
 from retention.errors import UsageError
 from storage.ledger.cases import Case, CaseState
@@ -104,6 +105,76 @@ def approve(
         after = site.dispositions.review(case)
     body = {"case": review_facts(after), "lifted": sorted(lift or ())}
     return Answer(command="case.approve", body=body, lines=[good(done), then, *review_lines(seen)[1:]])
+
+
+def withdraw(
+    case: CaseId, /, *, as_: Name, key_file: KeyFile = None, json: Json = False, session: Here
+) -> Answer:
+    with opened(session) as site:
+        site.dispositions.withdraw(case, site.signatory(as_, key_file))
+        seen = site.dispositions.review(case)
+    lines = [good(f"{as_} took back the approval of case {case}"), *review_lines(seen)]
+    return Answer(command="case.withdraw", body={"case": review_facts(seen)}, lines=lines)
+
+
+def except_(
+    case: CaseId,
+    /,
+    *,
+    position: Annotated[
+        list[int],
+        Many,
+        Parameter(help="Place of an item in the manifest, counted from 0; may be given several times."),
+    ],
+    reason: Annotated[str, Parameter(help="Why, kept sealed; no names of patrons.")],
+    as_: Name,
+    key_file: KeyFile = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    with opened(session) as site:
+        count = site.dispositions.except_items(case, site.signatory(as_, key_file), position, reason)
+        seen = site.dispositions.review(case)
+    lines: list[Line] = [
+        good(f"{as_} took {words.plural(count, 'item')} out of case {case}"),
+        doubtful("  approvals given before no longer count: the case is not the one that was approved"),
+        *review_lines(seen),
+    ]
+    return Answer(command="case.except", body={"case": review_facts(seen), "excepted": count}, lines=lines)
+
+
+def extend(
+    case: CaseId,
+    /,
+    *,
+    until: Annotated[
+        date | None, Parameter(help="The first day on which a new case may be opened, as YYYY-MM-DD.")
+    ] = None,
+    cancel: Annotated[
+        bool, Flag, Parameter(help="Let its record type be planned again by the next run.")
+    ] = False,
+    reason: Annotated[str, Parameter(help="Why, for the ledger; no names of patrons.")],
+    as_: Name,
+    key_file: KeyFile = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    if cancel == (until is not None):
+        raise UsageError(
+            "give either the day or --cancel", "--until YYYY-MM-DD puts it off, --cancel undoes that"
+        )
+    with opened(session) as site:
+        signatory = site.signatory(as_, key_file)
+        if until is None:
+            site.dispositions.cancel_extension(case, signatory, reason)
+        else:
+            site.dispositions.extend(case, signatory, until, reason)
+            site.spool.discard(case)
+        seen = site.dispositions.review(case)
+    of = seen.case.record_type
+    done = f"the next run plans {of} again" if until is None else f"no case of {of} is opened before {until}"
+    body = {"case": review_facts(seen), "until": until}
+    return Answer(command="case.extend", body=body, lines=[good(f"{done}, decided by {as_}")])
 
 
 def typed(case: Case, records: int | None, *, asking: bool) -> int:

@@ -34,6 +34,7 @@ from storage.contract import Probing
 from storage.ledger.cases import CaseState
 from storage.paper.document_key import load_certificate
 from storage.planning import criteria_for, store_of
+from storage.statements import verify_statements
 
 GATE_SECONDS = 5.0
 GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -169,6 +170,8 @@ def _ledger(site: Site) -> Iterator[Check]:
     connection.require_current()
     yield _ok("ledger", f"schema {connection.head()} is current")
     yield _ok("ledger", f"chain of {words.plural(connection.verify_chain(), 'event')} is unbroken")
+    signed = words.plural(verify_statements(site.ledger), "decision")
+    yield _ok("ledger", f"{signed} of people, each signed with a key the person had then")
     with connection.write(site.now()):  # a transaction that writes nothing: shows that it could
         pass
     yield _ok("ledger", "may be written to")

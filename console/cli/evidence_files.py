@@ -11,7 +11,7 @@ from console.cli.verify_pdf import SUFFIX as PDF
 from retention.errors import UsageError
 from retention.key_history import MAX_BYTES as MAX_HISTORY
 from retention.key_history import read_history, retired, trusted
-from retention.log_files import CHECKPOINT, LogFiles
+from retention.log_files import CHECKPOINT, LogFiles, LogFolder
 from retention.note import ED25519, NoteKey, load_keys
 from retention.note import MAX_BYTES as MAX_NOTE
 from retention.signing import MAX_KEY_FILE, PublicKey, key_ring, load_public_keys
@@ -97,7 +97,7 @@ def beside(file: Path, suffix: str) -> Path | None:
 
 
 def log_beside(folder: Path) -> LogFiles | None:
-    return LogFiles(folder / LOG) if (folder / LOG / CHECKPOINT).is_file() else None
+    return LogFolder(folder / LOG) if (folder / LOG / CHECKPOINT).is_file() else None
 
 
 def note(path: Path) -> bytes:

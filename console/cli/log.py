@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,11 @@ from console.cli.answer import Answer, Line, doubtful, good, heading
 from console.cli.options import Flag, Here, Json, Many
 from console.cli.site import opened
 from flows.evidence import place_of, verify_log
-from retention.checkpoint import open_checkpoint
+from flows.wiring import Site
+from retention.checkpoint import Opened, open_checkpoint
 from retention.errors import UsageError
-from retention.log_files import STAMPS, LogFiles
+from retention.log_files import LogFiles, LogFolder
+from retention.note import NoteKey
 from retention.tiles import Hashes
 from retention.verify_folder import Whole, verify_folder
 from retention.verify_log import proof_of, require_continued
@@ -36,17 +39,19 @@ Older = Annotated[
 
 def show(*, json: Json = False, session: Here) -> Answer:
     with opened(session) as site:
-        found, size = site.log.opened(), site.ledger.log.size()
-        folder, key = site.log.files.folder, site.log.key
-        stamped = sorted(int(path.stem) for path in (folder / STAMPS).glob("*.tsr") if path.stem.isdigit())
+        witnesses = [one.key for one in site.witnesses]
+        found, size = site.log.opened(witnesses), site.ledger.log.size()
+        trouble = {key.name: _reason(site, key.name) for key in witnesses}
+        place, key, stamped = site.log.files.shown, site.log.key, site.log.files.stamped()
     published = 0 if found is None else found.root.size
     body = {
-        "origin": key.name, "key": key.text, "folder": folder, "entries": size, "published": published,
+        "origin": key.name, "key": key.text, "place": place, "entries": size, "published": published,
         "root": None if found is None else found.root.hash.hex(), "stamped": stamped,
+        "witnesses": [_witness(key, found, trouble[key.name]) for key in witnesses],
     }  # fmt: skip
     lines: list[Line] = [
         heading(f"log {key.name}"),
-        f"  {words.plural(published, 'entry', 'entries')} published in {folder}",
+        f"  {words.plural(published, 'entry', 'entries')} published in {place}",
     ]
     if found is not None:
         lines.append(f"  root {found.root.hash.hex()}")
@@ -56,9 +61,27 @@ def show(*, json: Json = False, session: Here) -> Answer:
         if stamped
         else "  no time stamp"
     )
+    signed = () if found is None else found.witnesses
+    lines += [f"  cosigned by {one.key.name} at {one.at:%Y-%m-%d %H:%M} UTC" for one in signed]
+    for key in witnesses:
+        if key not in [one.key for one in signed]:
+            lines.append(
+                doubtful(f"  not cosigned by {key.name}: {trouble[key.name] or 'the next run asks'}")
+            )
     if size != published:
         lines.append(doubtful(f"  {size - published} more in the ledger: the next run publishes them"))
     return Answer(command="log.show", body=body, lines=lines)
+
+
+def _reason(site: Site, witness: str) -> str:
+    """Why it did not cosign when it was asked last, as the ledger noted it."""
+    events = site.ledger.events(subject=witness, limit=1)
+    return str(json_module.loads(events[0].body).get("reason", "")) if events else ""
+
+
+def _witness(key: NoteKey, found: Opened | None, reason: str) -> dict[str, Any]:
+    at = next((one.at for one in found.witnesses if one.key == key), None) if found is not None else None
+    return {"name": key.name, "at": at, "trouble": "" if at else reason}
 
 
 def verify(
@@ -86,7 +109,7 @@ def verify(
             raise UsageError(f"{folder}: no such folder", "name the folder that holds the log's checkpoint")
         keys = evidence.keys_for(folder.parent, key)
         whole = verify_folder(
-            LogFiles(folder), logs=keys.logs, ring=keys.ring, witnesses=keys.witnesses, older=older
+            LogFolder(folder), logs=keys.logs, ring=keys.ring, witnesses=keys.witnesses, older=older
         )  # fmt: skip
         body = _facts(whole)
         note = f"checked with {keys.came_along}: compare it with a key you got in another way"
@@ -159,9 +182,10 @@ def consistency(
     session: Here,
 ) -> Answer:
     data = evidence.note(old)
+    files: LogFiles
     if log is not None:
         keys = evidence.keys_for(log.parent, key)
-        logs, files = keys.logs, LogFiles(log)
+        logs, files = keys.logs, LogFolder(log)
     else:
         with opened(session) as site:
             logs, files = (site.log.key,), site.log.files

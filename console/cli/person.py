@@ -11,7 +11,8 @@ from cyclopts import Parameter
 
 from console.cli import words
 from console.cli.answer import Answer, Line, Table, day, good
-from console.cli.options import Here, Json
+from console.cli.options import Here, Json, MaybeName
+from console.cli.person_life import manager
 from console.cli.site import opened
 from flows.wiring import Site, write_secret
 from retention.errors import RetentionError, UsageError
@@ -19,7 +20,8 @@ from retention.permissions import Role
 from retention.signing import generate
 from storage.ledger.people import Person
 
-ACTOR = "console"
+RESERVED = frozenset({"scheduler", "console", "upgrade"})
+"""Actors of events that are nobody: a person of that name would pass for them."""
 
 
 def add(
@@ -34,10 +36,15 @@ def add(
     key_file: Annotated[
         Path | None, Parameter(help="Where to write the private key; by default in the keyring.")
     ] = None,
+    as_: MaybeName = None,
+    as_key_file: Annotated[
+        Path | None, Parameter(help="The administrator's signing key, when it is not in the keyring.")
+    ] = None,
     json: Json = False,
     session: Here,
 ) -> Answer:
     with opened(session) as site:
+        actor = site.staff.require_manager(manager(site, as_, as_key_file))
         _check(site, name, full_name, title)
         path = key_file or site.settings.keyring.expanduser() / f"{name}.pem"
         key = generate(name)
@@ -52,7 +59,7 @@ def add(
         site.ledger.require_ready(site.now())
         _keep(path, key.dump())
         try:
-            site.ledger.people.add(person, actor=ACTOR)
+            site.ledger.people.add(person, actor=actor)
         except RetentionError:
             path.unlink(missing_ok=True)  # a key that belongs to nobody must not stay behind
             raise
@@ -75,13 +82,13 @@ def add(
 def list_(*, json: Json = False, session: Here) -> Answer:
     with opened(session) as site:
         people = site.ledger.people.list()
-    rows = [(one.name, one.full_name, one.title, one.role.value, day(one.added_at.date())) for one in people]
+    rows = [(one.name, one.full_name, one.title, told(one), day(one.added_at.date())) for one in people]
     heads = ("name", "full name", "title", "role", "added")
     lines: list[Line] = [Table(heads=heads, rows=rows, whole=frozenset({4}))] if rows else []
     body = {
         "people": [
             {"name": one.name, "full_name": one.full_name, "title": one.title, "role": one.role.value,
-             "public_key": one.public_key, "added_at": one.added_at}
+             "public_key": one.public_key, "added_at": one.added_at, "disabled": one.disabled}
             for one in people
         ]
     }  # fmt: skip
@@ -91,6 +98,11 @@ def list_(*, json: Json = False, session: Here) -> Answer:
     return Answer(command="person.list", body=body, lines=lines)
 
 
+def told(person: Person) -> str:
+    """What somebody is now."""
+    return f"{person.role.value}, disabled" if person.disabled else person.role.value
+
+
 def _check(site: Site, name: str, full_name: str, title: str) -> None:
     """Names that are usable as a file name, and full names that tell people apart on a certificate."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,63}", name):
@@ -98,6 +110,8 @@ def _check(site: Site, name: str, full_name: str, title: str) -> None:
             f"{name!r} is not a short name",
             "lower-case letters, digits, dots and dashes, such as ada or j.doe",
         )
+    if name in RESERVED:
+        raise UsageError(f"{name} is what the ledger calls a service", "choose another short name")
     for what, text in (("full name", full_name), ("title", title)):
         if not text.strip() or not text.isprintable():
             raise UsageError(

@@ -31,8 +31,10 @@ class Command:
 GROUPS = {
     "hold": "Legal holds: a duty to preserve beats every rule.",
     "case": "Disposition cases: what a run wants to destroy, and who approved it.",
+    "standing": "Standing approvals: two people approve a rule instead of every case under it.",
     "certificate": "Certificates of destruction.",
     "export": "Exports: what left the library system, for whom, on what ground, and how old it is.",
+    "media": "Paper, disks, thumb drives, laptops: destroyed by hand, attested by one person and witnessed by another.",
     "log": "The transparency log: what was certified, in an order that nobody can change afterwards.",
     "person": "People who decide, and their signing keys.",
     "keys": "The key store: keys of what is sealed, and how they die.",
@@ -159,6 +161,45 @@ COMMANDS = (
         "The signature covers this manifest under this schedule. A hold placed later that touches the case makes it void.",
     ),
     Command("case return", "console.cli.case:return_", "Send a case back: nothing is destroyed under it."),
+    Command(
+        "case withdraw",
+        "console.cli.case:withdraw",
+        "Take back your own approval of a case, until destroying begins: also while it is cooling off.",
+    ),
+    Command(
+        "case except",
+        "console.cli.case:except_",
+        "Take single items out of a case before destroying begins.\n\n"
+        "They stay this time and are due again in the next case. Approvals given before no longer count.",
+    ),
+    Command(
+        "case extend",
+        "console.cli.case:extend",
+        "Put the disposition of a case's record type off to a day; the case ends as returned.\n\n"
+        "Never past the first maximum of its records: only a hold carries a record past its maximum.",
+    ),
+    Command(
+        "standing list",
+        "console.cli.standing:list_",
+        "List the record types with a standing approval, or without.",
+    ),
+    Command(
+        "standing propose",
+        "console.cli.standing:propose",
+        "Propose a standing approval of a rule, as the first of two people.\n\n"
+        "It covers the rule exactly as it stands: any change of the record type in the schedule ends it.",
+    ),
+    Command(
+        "standing agree", "console.cli.standing:agree", "Agree to a standing approval, as the second person."
+    ),
+    Command("standing revoke", "console.cli.standing:revoke", "End a standing approval at once."),
+    Command(
+        "sign",
+        "console.cli.sign:sign",
+        "Sign a statement that a page shows, where no passkey is at hand.\n\n"
+        "Says on standard error what the statement says, and writes the signature to standard output, to be pasted into the page. "
+        "Nothing is decided before that.",
+    ),
     Command("certificate list", "console.cli.certificate:list_", "List certificates, newest first."),
     Command("certificate show", "console.cli.certificate:show", "Show what a certificate says."),
     Command(
@@ -211,6 +252,32 @@ COMMANDS = (
         "Only a keyed digest of each number is kept. Rows go where the schedule's conditions ask for withdrawn.",
     ),
     Command(
+        "media plan",
+        "console.cli.media:plan",
+        "Plan the destruction of media, as a custodian.\n\n"
+        "Refused while the minimum of a kind of record on them is not over, and where they are to be retained. Nothing may be destroyed yet.",
+    ),
+    Command(
+        "media approve",
+        "console.cli.media:approve",
+        "Approve a planned lot, as the second custodian: it may be destroyed.",
+    ),
+    Command(
+        "media attest",
+        "console.cli.media:attest",
+        "Attest that a lot was destroyed: by which method, how and when.\n\n"
+        "The program destroys nothing and sees nothing: what is certified is what you and a witness sign.",
+    ),
+    Command(
+        "media witness",
+        "console.cli.media:witness",
+        "Witness an attestation as somebody else who saw it; the certificate is made with it.",
+    ),
+    Command("media list", "console.cli.media:list_", "List the lots of media, newest first."),
+    Command(
+        "media show", "console.cli.media:show", "Show a lot: its media, who signed what, and the next step."
+    ),
+    Command(
         "certificate open",
         "console.cli.evidence:open_",
         "Prove what became of one record, and nothing about any other.\n\n"
@@ -248,6 +315,28 @@ COMMANDS = (
         "Add a person and make their signing key.\n\n"
         "The private key is written once, readable by its owner only, and kept nowhere else.",
     ),
+    Command(
+        "person role",
+        "console.cli.person_life:role",
+        "Give a person another role. What they signed before counts by the role they had then.",
+    ),
+    Command(
+        "person disable",
+        "console.cli.person_life:disable",
+        "Disable a person: they can do nothing from now on.",
+    ),
+    Command("person enable", "console.cli.person_life:enable", "Enable a person again."),
+    Command(
+        "person invite",
+        "console.cli.person_life:invite",
+        "Make a one-time code with which a person sets their first password or passkey in the console.",
+    ),
+    Command(
+        "person acknowledge-ethics",
+        "console.cli.person_life:acknowledge_ethics",
+        "Sign that you have read the code of ethics and keep to it this year.",
+    ),
+    Command("person show", "console.cli.person_life:show", "Show a person and what became of them."),
     Command("person list", "console.cli.person:list_", "List the people and their public keys."),
     Command(
         "keys status",
@@ -288,7 +377,7 @@ COMMANDS = (
     Command(
         "db check",
         "console.cli.upkeep:check",
-        "Check the ledger: schema, chain of events, interrupted batches.",
+        "Check the ledger: schema, chain of events, signatures of people, interrupted batches.",
     ),
     Command(
         "coverage",
@@ -310,6 +399,11 @@ COMMANDS = (
         "console.cli.serve:holds",
         "Make holds effective that were placed in a page, and answer what pages ask, until stopped.\n\n"
         "`serve flows` does this too; several at once do no harm.",
+    ),
+    Command(
+        "serve console",
+        "console.cli.serve_console:console",
+        "Run the pages on which people decide, until stopped.",
     ),
     Command(
         "doctor",

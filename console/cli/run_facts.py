@@ -37,6 +37,7 @@ def _result(site: Site, result: Result) -> dict[str, Any]:
         "record_type": result.record_type,
         "plan": None if result.plan is None else plan_facts(result.plan),
         "case": None if result.case is None else result.case.id,
+        "put_off_to": result.extended,
         "disposal": None if result.disposal is None else _disposal(site, result.disposal),
         "error": None
         if error is None

@@ -94,16 +94,18 @@ def case_lines(site: Site, result: Result) -> list[Line]:
     if result.error is not None:
         lines: list[Line] = [bad(f"{result.record_type}: {result.error.message}")]
         return [*lines, f"  hint: {result.error.hint}"] if result.error.hint else lines
-    if result.disposal is None:
-        return []
     lines = []
+    if result.extended is not None and (result.disposal is None or result.disposal.waiting):
+        lines.append(f"{result.record_type}: put off to {result.extended}; no case is opened before that day")
+    if result.disposal is None:
+        return lines
     disposal = result.disposal
     how = "opened" if result.plan is not None else "continued"
     lines.append(f"{result.record_type}: case {disposal.case.id} {how}, {size(disposal.case)}")
     if disposal.waiting:
         lines.append(doubtful(f"  nothing was destroyed: {disposal.waiting}"))
         lines.append(
-            f"  see: retention case show {disposal.case.id}; approve: retention case approve {disposal.case.id} --as NAME"
+            f"  see: retention case show {disposal.case.id}; approve: retention case approve {disposal.case.id} --records N --as NAME"
         )
     lines += outcome_lines(disposal.counts)
     if disposal.failed:

@@ -43,6 +43,9 @@ class Session:
         """Something to know that is not the result."""
         self.err.print(f"note: {clean(text)}", soft_wrap=True)
 
+    def warn(self, text: str) -> None:
+        self.err.print(f"warning: {clean(text)}", style="yellow", soft_wrap=True)
+
     def fail(self, message: str, hint: str = "") -> None:
         """An error: what is wrong, and what to do about it."""
         self.err.print(f"error: {clean(message)}", style="red", soft_wrap=True)

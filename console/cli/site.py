@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from console.cli.session import Session
+from flows.clock import clock
 from flows.settings import load_settings
-from flows.wiring import Site, clock
+from flows.wiring import Site
 
 
 @contextmanager

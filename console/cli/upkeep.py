@@ -13,6 +13,7 @@ from console.cli.site import opened
 from retention.errors import UsageError
 from retention.permissions import Act
 from storage.signatures import authorise
+from storage.statements import verify_statements
 
 NO_REASON = "no reason given"
 
@@ -28,12 +29,14 @@ def check(*, json: Json = False, session: Here) -> Answer:
         connection = site.ledger.connection
         connection.require_current()
         events = connection.verify_chain()
+        signatures = verify_statements(site.ledger)
         intents = site.ledger.batches.open_intents()
         halted = site.ledger.cases.halted()
     cases = sorted({intent.case_id for intent in intents})
     lines: list[Line] = [
         good(f"schema: current ({connection.head()})"),
         good(f"chain of events: {words.plural(events, 'event')}, unbroken"),
+        good(f"signatures of people: {signatures}, each by a key the person had then"),
     ]
     if intents:
         what = (
@@ -47,6 +50,7 @@ def check(*, json: Json = False, session: Here) -> Answer:
     body = {
         "revision": connection.head(),
         "events": events,
+        "signatures": signatures,
         "open_intents": len(intents),
         "cases": cases,
         "halted": halted is not None,

@@ -19,7 +19,7 @@ from console.cli.exits import worst
 from console.cli.options import Here, Json, Many
 from console.cli.verify_pdf import Pdfs, is_pdf
 from retention.errors import UsageError, VerificationFailed
-from retention.log_files import LogFiles
+from retention.log_files import LogFolder
 from retention.opening import is_opening
 from retention.opening import read as read_opening
 from retention.signing import MAX_KEY_FILE, PublicKey
@@ -113,7 +113,7 @@ def _log(
 ) -> LogEvidence | None:
     """The log named; or what lies beside the certificate, where a key of the log is known."""
     proof, stamp = evidence.beside(file, evidence.PROOF), evidence.beside(file, evidence.STAMP)
-    files = LogFiles(log) if log is not None else evidence.log_beside(file.parent)
+    files = LogFolder(log) if log is not None else evidence.log_beside(file.parent)
     if log is None and not older and not keys.logs:
         return None
     return LogEvidence(

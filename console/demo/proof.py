@@ -14,7 +14,7 @@ from console.demo.files import FORGOTTEN
 from console.demo.telling import Teller
 from flows import quiet
 from flows.settings import Settings
-from retention.log_files import LogFiles
+from retention.log_files import LogFolder
 from retention.note import load_keys
 from retention.signing import key_ring, load_public_keys
 from retention.steps import Result
@@ -79,7 +79,7 @@ def prove_certificates(settings: Settings, certificates: list[Certificate], gone
     """Verify every certificate from its files alone, and compare their sum with what is gone."""
     public = (settings.evidence / "retention.pub").read_bytes()
     keys = key_ring(*load_public_keys(public))
-    log = LogEvidence(keys=load_keys(public), files=LogFiles(settings.log))
+    log = LogEvidence(keys=load_keys(public), files=LogFolder(settings.log))
     destroyed, good = 0, []
     for certificate in certificates:
         envelope = (settings.evidence / f"{certificate.id}.dsse.json").read_bytes()

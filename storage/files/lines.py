@@ -50,7 +50,8 @@ def write_line(line: Line) -> bytes:
 def read_line(text: bytes) -> Line:
     """Raises `VerificationFailed`, without quoting anything, for a line that no survey wrote."""
     try:
-        path, inode, device, size, stamp, start, end, camera = json.loads(text)
+        # Decoded first: of bytes the reader would guess the encoding, line by line.
+        path, inode, device, size, stamp, start, end, camera = json.loads(text.decode())
         if not (type(inode) is type(device) is type(size) is int and type(stamp) in (int, str)):
             raise TypeError
         if not (_is_time(start) and _is_time(end) and (camera is None or type(camera) is str)):

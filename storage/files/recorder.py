@@ -33,6 +33,8 @@ class Protection:
 
     def covers(self, camera: str | None, start: datetime | None, end: datetime | None) -> bool:
         """Whether any moment of the span is protected. An unknown camera or bound counts as covered."""
+        if not self.events:
+            return False  # asked of every file; most recorders protect nothing
         listed = (
             self.events.get(camera, ())
             if camera is not None

@@ -32,7 +32,9 @@ from storage.rows import survey as rows
 from storage.rows.batch import PACE, RowBatch
 from storage.rows.batch import presence as rows_presence
 from storage.rows.claim import claim as rows_claim
+from storage.rows.facts import RowFacts
 from storage.rows.lines import is_row, read_row
+from storage.rows.shelf import FolderShelf
 
 
 class FileStore:
@@ -109,7 +111,11 @@ class FileStore:
         return survey.survey(look, criteria, write, progress)
 
     def _rows(self, criteria: Criteria, holds: Sequence[Hold]) -> rows.RowLook:
-        return rows.RowLook(criteria, self._root, self._now(), self._register(), holds)
+        now, register = self._now(), self._register()
+        facts = RowFacts(criteria, now, register, holds)
+        return rows.RowLook(
+            criteria, facts, FolderShelf(criteria, self._root, now, register, facts.rows.encoding)
+        )
 
     def read(self, criteria: Criteria, key: str) -> Record | None:
         """``key``: path below the location's folder, as `cannot_decide` and manifests write it; a row's is ``path#key``."""

@@ -6,16 +6,14 @@ block that; then it is noted as outstanding, and no rotation goes past it.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from retention.errors import KeyStoreUnavailable, Refused
 from storage.database import BUSY_SECONDS, Database, Kind, stamp
@@ -29,7 +27,6 @@ KEYS = Kind(
     noun="the key store", setting="RETENTION_KEYS_URL", file="keys.db", migrations=Path(__file__).parent / "migrations",
     lock=WRITE_LOCK, error=KeyStoreUnavailable,
 )  # fmt: skip
-_BUSY = "another rotation of the root is at work", "wait until it has ended"
 
 
 @dataclass(slots=True)
@@ -116,33 +113,7 @@ class KeyDatabase(Database):
                 return False
             time.sleep(0.02)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def turn(self) -> AbstractContextManager[None]:
         """Only one rotation at a time, on all machines. Raises `Refused` at once when another is at work."""
-        if self.path is not None:
-            with _alone_on_disk(self.path.with_name(self.path.name + ".rotating")):
-                yield
-            return
-        with self.answering(), self.engine.connect() as connection:
-            key = {"key": ROTATION_LOCK}
-            if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar():
-                raise Refused(*_BUSY)
-            connection.commit()
-            try:
-                yield
-            finally:
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
-                connection.commit()
-
-
-@contextmanager
-def _alone_on_disk(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refused(*_BUSY) from None
-        yield
-    finally:
-        os.close(descriptor)
+        busy = Refused("another rotation of the root is at work", "wait until it has ended")
+        return self.alone("rotating", ROTATION_LOCK, busy)

@@ -79,7 +79,7 @@ class Rotation:
     def rotate(self, *, at: datetime, force: bool = False) -> RotationReport:
         """Finish an interrupted rotation, or begin one when keys were destroyed since the last (or with ``force``); then settle."""
         report = RotationReport()
-        with self._db.alone():
+        with self._db.turn():
             versions.require_no_strangers(self._db, self._roots)
             self._keyring.wipe()
             number, done = self._unfinished(at, force)

@@ -63,7 +63,7 @@ def make(db: KeyDatabase, roots: Roots, *, at: datetime) -> RootVersion:
 
 def make_first(db: KeyDatabase, roots: Roots, *, at: datetime) -> bool:
     """The first root of a new key store. Whether there was none before."""
-    with db.alone():
+    with db.turn():
         with db.reading() as connection:
             if connection.execute(select(_root.c.id).where(_root.c.state == "current")).first() is not None:
                 return False
@@ -122,7 +122,7 @@ def settle(db: KeyDatabase, roots: Roots, *, at: datetime, spare: str = "") -> S
 
 def forget(db: KeyDatabase, roots: Roots, *, at: datetime) -> list[str]:
     """Destroy the local shares of old two-share roots. Raises `Refused` while a rotation that needs one is unfinished."""
-    with db.alone():
+    with db.turn():
         with db.reading() as connection:
             query = select(_root).where(
                 _root.c.state.in_(["retired", "scheduled"]), _root.c.kind == RootKind.TWO_SHARE.value

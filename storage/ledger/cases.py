@@ -308,6 +308,18 @@ def require_started(entry: Entry, id: str) -> None:
         raise Refused(f"case {id} has already ended", f"see: retention case show {id}")
 
 
+def require_not_begun(entry: Entry, id: str) -> None:
+    """Raises `Refused` once destroying has begun under the case, so that the transaction is not committed."""
+    begun = entry.connection.execute(
+        select(tables.case_file.c.destroying_since).where(tables.case_file.c.id == id)
+    ).scalar()
+    if begun is not None:
+        raise Refused(
+            f"destroying has begun under case {id}",
+            "to stop everything now: retention halt; to keep something: retention hold place",
+        )
+
+
 def _has_destroyed(entry: Entry, id: str) -> bool:
     """Whether a batch of the case destroyed something, or was begun and nobody has looked yet."""
     outcome = tables.outcome.c

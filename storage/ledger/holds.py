@@ -127,6 +127,7 @@ class Holds:
         self._db = connection
         self._sealer = sealer
         self._cache: tuple[str | None, HoldView] | None = None
+        self._all: tuple[tuple[Any, ...], tuple[HoldFile, ...]] | None = None
         self._lock = Lock()
 
     def epoch(self) -> int:
@@ -223,6 +224,31 @@ class Holds:
         """A keyed digest (hex) of what a hold is about, for statements: it binds scope, matter and flags, and tells nobody any of it."""
         review_on = None if file.review_on is None else file.review_on.isoformat()
         return self._sealer.mark("hold", json.dumps([file.id, _body(file), review_on], sort_keys=True))
+
+    def every(self) -> tuple[HoldFile, ...]:
+        """All holds, released ones too, newest first; read again only when one of them changed."""
+        with self._db.read() as connection:
+            now = connection.execute(
+                select(
+                    select(tables.counter.c.value).where(tables.counter.c.name == EPOCH).scalar_subquery().label("epoch"),
+                    select(func.max(tables.hold_action.c.id)).scalar_subquery().label("last"),
+                )
+            ).one()  # fmt: skip
+            with self._lock:
+                if self._all is not None and self._all[0] == tuple(now):
+                    return self._all[1]
+            steps: dict[str, builtins.list[Row[Any]]] = {}
+            for step in connection.execute(select(tables.hold_action).order_by(tables.hold_action.c.id)):
+                steps.setdefault(step.hold_id, []).append(step)
+            rows = connection.execute(
+                select(tables.hold).order_by(tables.hold.c.placed_at.desc(), tables.hold.c.id)
+            )
+            revised = select(tables.hold_revision).order_by(tables.hold_revision.c.number)
+            latest = {revision.hold_id: revision for revision in connection.execute(revised)}
+            found = tuple(self._open(row, latest.get(row.id), steps.get(row.id, ())) for row in rows)
+        with self._lock:
+            self._all = (tuple(now), found)
+        return found
 
     def add(self, file: HoldFile, action: HoldAction, *, at: datetime) -> HoldFile:
         """Write a new hold down, *placing* or *requested*. Durable: from now on every batch that reads the holds sees it.

@@ -11,15 +11,23 @@ from sqlalchemy import select
 
 from retention.errors import Refused
 from storage.ledger import tables
+from storage.ledger.accounts import Accounts
 from storage.ledger.batches import Batches
 from storage.ledger.cases import Cases
 from storage.ledger.certificates import Certificates
 from storage.ledger.connection import BUSY_SECONDS, LedgerConnection, unstamp
+from storage.ledger.drafts import Drafts
+from storage.ledger.exceptions import Exceptions
 from storage.ledger.exports import Exports
 from storage.ledger.holds import Holds
+from storage.ledger.lists import Lists
 from storage.ledger.log_entries import LogEntries
+from storage.ledger.looks import Looks
+from storage.ledger.media import Media
 from storage.ledger.people import People
+from storage.ledger.person_steps import PersonSteps
 from storage.ledger.questions import Questions
+from storage.ledger.rulings import RulingRows
 from storage.ledger.sealing import Sealer
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -39,7 +47,7 @@ class Event:
 
 
 class Ledger:
-    """``cases``, ``batches``, ``holds``, ``people``, ``certificates``, ``exports``, ``log``, ``questions``: each writes its own tables and the shared chain of events."""
+    """Its parts, each of which writes its own tables and the shared chain of events."""
 
     def __init__(self, url: str, sealing_key: bytes, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
@@ -48,10 +56,18 @@ class Ledger:
         self.sealer = sealer = Sealer(sealing_key)
         self.holds = Holds(self.connection, sealer)
         self.exports = Exports(self.connection, sealer)
+        self.exceptions = Exceptions(self.connection, sealer)
+        self.media = Media(self.connection, sealer)
         self.people = People(self.connection)
+        self.steps = PersonSteps(self.connection)
+        self.rulings = RulingRows(self.connection)
         self.questions = Questions(self.connection, sealer)
         self.certificates = Certificates(self.connection)
         self.log = LogEntries(self.connection)
+        self.accounts = Accounts(self.connection, sealer)
+        self.drafts = Drafts(self.connection, sealer)
+        self.lists = Lists(self.connection)
+        self.looks = Looks(self.connection)
 
     def require_ready(self, at: datetime) -> None:
         """The schema is current, and the clock is not behind what is written. Raises `LedgerUnavailable` or `Refused`."""

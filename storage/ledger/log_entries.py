@@ -29,6 +29,8 @@ class EntryKind(StrEnum):
     EVENTS = "events"
     """The head of the ledger's chain of events."""
     SIGNING_KEYS = "signing-keys"
+    ATTESTED = "attested"
+    """A certificate of media destroyed by hand, as attested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

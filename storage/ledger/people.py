@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
+from retention.approval import Decision
 from retention.errors import UsageError
 from retention.permissions import Role
-from storage.ledger import tables
-from storage.ledger.cases import require_started
+from retention.signing import PublicKey, decode
+from storage.ledger import passkeys, tables
+from storage.ledger.cases import require_not_begun, require_started
 from storage.ledger.connection import LedgerConnection, stamp, unstamp
+from storage.ledger.passkeys import Passkey
+from storage.ledger.person_steps import role_given, standing_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,12 @@ class Person:
     role: Role
     public_key: str
     added_at: datetime
+    disabled: bool = False
+
+    @property
+    def public(self) -> PublicKey:
+        """Their own key."""
+        return PublicKey(decode(self.public_key, f"the key of {self.name}"), self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +50,7 @@ class SignedDecision:
     decision: str
     statement: Mapping[str, Any]
     signature: str
+    """As `retention.signed.Signed.text`."""
     epoch: int
     at: datetime
 
@@ -64,6 +75,11 @@ class People:
                     or as_compared(other.full_name) == as_compared(person.full_name)
                 ):
                     raise UsageError(f"there is already a person {other.name}", "see: retention person list")
+            for passkey in passkeys.read(entry.connection):
+                if passkey.public.text == person.public_key:
+                    raise UsageError(
+                        f"this key is a passkey of {passkey.person}", "give them a key of their own"
+                    )
             entry.connection.execute(
                 insert(tables.person).values(
                     name=person.name, full_name=person.full_name, title=person.title, role=person.role.value,
@@ -73,7 +89,7 @@ class People:
             entry.record("person.added", actor=actor, subject=person.name, body={"role": person.role.value})
 
     def get(self, name: str) -> Person:
-        """Raises `UsageError` for an unknown name."""
+        """As they are now. Raises `UsageError` for an unknown name."""
         for person in self.list():
             if person.name == name:
                 return person
@@ -81,10 +97,51 @@ class People:
             f"there is no person {name}", "see: retention person list, or add one: retention person add"
         )
 
+    def keys(self, name: str, at: datetime | None = None) -> tuple[PublicKey, ...]:
+        """The keys that sign for this person now, their own first; ``at``: that signed at that time, and still do.
+
+        Raises `UsageError` for an unknown name.
+        """
+        known = self.passkeys(name)
+        return (
+            self.get(name).public,
+            *(one.public for one in known if one.signs(None) and (at is None or one.signs(at))),
+        )
+
+    def passkeys(self, name: str | None = None) -> Sequence[Passkey]:
+        """A person's passkeys, or everybody's; oldest first, retired ones too."""
+        with self._db.read() as connection:
+            return list(passkeys.read(connection, person=name))
+
+    def passkey(self, credential: str) -> Passkey | None:
+        """The passkey with this id (base64url), retired or not."""
+        with self._db.read() as connection:
+            return next(passkeys.read(connection, credential=credential), None)
+
+    def add_passkey(self, passkey: Passkey, *, actor: str) -> None:
+        """Raises `UsageError` for an unknown person, and for a key or an authenticator's entry that is known already, of whomever."""
+        self.get(passkey.person)
+        with self._db.write(passkey.added_at) as entry:
+            _require_new(entry.connection, passkey)
+            passkeys.add(entry, passkey, actor=actor)
+
+    def retire_passkey(self, credential: str, *, actor: str, at: datetime) -> Passkey:
+        """From now on it signs nothing more; what it signed stays signed. Raises `UsageError` for one that does not sign."""
+        with self._db.write(at) as entry:
+            passkey = next(passkeys.read(entry.connection, credential=credential), None)
+            if passkey is None or passkey.retired_at is not None:
+                raise UsageError(
+                    "there is no such passkey, or it was retired", "see: retention person show NAME"
+                )
+            passkeys.retire(entry, passkey, actor=actor)
+        return replace(passkey, retired_at=at)
+
     def sign_off(self, decision: SignedDecision) -> None:
         """Write a signed decision about a case down. Raises `Refused` when the case has ended."""
         with self._db.write(decision.at) as entry:
             require_started(entry, decision.case_id)
+            if decision.decision == Decision.WITHDRAW.value:
+                require_not_begun(entry, decision.case_id)
             entry.connection.execute(
                 insert(tables.approval).values(
                     case_id=decision.case_id, person=decision.person, decision=decision.decision,
@@ -115,11 +172,38 @@ class People:
             ]  # fmt: skip
 
     def list(self) -> list[Person]:
+        """Everybody as they are now: with the role given last, and disabled or not."""
         with self._db.read() as connection:
-            return [
-                Person(
-                    name=row.name, full_name=row.full_name, title=row.title, role=Role(row.role), public_key=row.public_key,
-                    added_at=unstamp(row.added_at),
-                )
-                for row in connection.execute(select(tables.person).order_by(tables.person.c.name))
-            ]  # fmt: skip
+            rows = connection.execute(select(tables.person).order_by(tables.person.c.name)).all()
+            roles, disabled = standing_now(connection)
+        return [
+            Person(
+                name=row.name, full_name=row.full_name, title=row.title, role=Role(roles.get(row.name, row.role)),
+                public_key=row.public_key, added_at=unstamp(row.added_at), disabled=row.name in disabled,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def role_at(self, name: str, at: datetime) -> Role:
+        """The role that a person had then. Raises `UsageError` for an unknown name."""
+        person = tables.person.c
+        with self._db.read() as connection:
+            first = connection.execute(select(person.role).where(person.name == name)).scalar()
+            given = role_given(connection, name, at)
+        if first is None:
+            raise UsageError(f"there is no person {name}", "see: retention person list")
+        return Role(given or first)
+
+
+def _require_new(connection: Connection, passkey: Passkey) -> None:
+    """Four eyes need two people: a key signs for one of them alone."""
+    for other in passkeys.read(connection):
+        if other.credential == passkey.credential or other.public == passkey.public:
+            raise UsageError(
+                f"this passkey is {other.person}'s already", "a passkey that was retired is not taken back"
+            )
+    for person in connection.execute(select(tables.person.c.name, tables.person.c.public_key)):
+        if person.public_key == passkey.public.text:
+            raise UsageError(
+                f"this key is {person.name}'s own key", "a passkey has a key that never leaves it"
+            )

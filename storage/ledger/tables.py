@@ -78,6 +78,7 @@ case_file = Table(
     Column("cleared_by", Text),
     Index(None, "record_type", "state"),
     Index(None, "state"),
+    Index(None, "opened_at", "id"),
     comment="frozen, but for: state (from started, once), closed_at, destroying_since and cleared_by (from empty, once)",
 )
 
@@ -266,6 +267,7 @@ certificate = Table(
     Column("final_from", String(10)),
     Column("at", String(32), nullable=False),
     Index(None, "case_id"),
+    Index(None, "at", "id"),
     comment="append-only: signed envelopes; a later state is a new row",
 )
 
@@ -335,6 +337,28 @@ withdrawal = Table(
     Index(None, "mark"),
     sqlite_autoincrement=True,
     comment="append-only: who withdrew consent, or gave it again, as a keyed digest; the last row of a mark counts",
+)
+
+media_lot = Table(
+    "media_lot",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", String(32), nullable=False),
+    comment="append-only: physical media to be destroyed together; body: sealed",
+)
+
+media_step = Table(
+    "media_step",
+    metadata,
+    Column("lot_id", String(40), ForeignKey("media_lot.id"), primary_key=True),
+    Column("step", String(32), primary_key=True),
+    Column("person", String(128), ForeignKey("person.name"), nullable=False),
+    Column("statement", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    comment="append-only: planned, approved, attested, witnessed, each once and signed",
 )
 
 switch = Table(

@@ -37,6 +37,7 @@ def page(parsed: Parsed) -> dict[str, JSON]:
     facts = parsed.facts
     identity, what = facts.identity, facts.what
     done = "de-identified" if facts.authority.disposition == "anonymize" else "destroyed"
+    labels = {"destroyed": f"{done}, it said" if _withdrawn(facts) else done}
     return {
         "organization": identity.organization,
         "id": identity.id,
@@ -45,12 +46,13 @@ def page(parsed: Parsed) -> dict[str, JSON]:
         "stateNote": _state(facts),
         "issued": words.moment(identity.issued),
         "issuedParts": list(identity.issued.astimezone(UTC).timetuple()[:6]),
+        "warning": _warning(facts),
         "lead": _lead(facts, done),
         "figures": [
-            {"value": f"{form.total(facts, name):,}", "label": done if name == "destroyed" else label}
+            {"value": f"{form.total(facts, name):,}", "label": labels.get(name, label)}
             for name, label in COUNTS
         ],
-        "volume": _volume(facts),
+        "volume": "" if _withdrawn(facts) else _volume(facts),
         "blocks": [{"label": label, "lines": _texts(lines)} for label, lines in _blocks(facts)],
         "custodian": identity.custodian,
         "command": f"retention certificate verify {identity.id}.pdf --key KEY",
@@ -71,11 +73,28 @@ def page(parsed: Parsed) -> dict[str, JSON]:
     }  # fmt: skip
 
 
+def _withdrawn(facts: Facts) -> bool:
+    """Whether the page says that an earlier certificate no longer holds. What that one claimed is told as its claim."""
+    return facts.identity.state is State.SUPERSEDED
+
+
+def _then(facts: Facts) -> str:
+    """Before what only the earlier certificate claims."""
+    return "Claimed then. " if _withdrawn(facts) else ""
+
+
+def _warning(facts: Facts) -> str:
+    """What stands before everything else; empty for most."""
+    if not _withdrawn(facts):
+        return ""
+    return f"Certificate {facts.identity.supersedes} no longer holds: {facts.identity.reason}. Nothing is claimed to be final."
+
+
 def _lead(facts: Facts, done: str) -> list[JSON]:
     """The sentence the page exists for, as (text, emphasised) pairs."""
     count = form.total(facts, "destroyed")
     return [
-        ["On ", False],
+        ["It said that on " if _withdrawn(facts) else "On ", False],
         [words.span(facts.how.started, facts.how.ended), False],
         [", ", False],
         [facts.identity.organization, False],
@@ -88,6 +107,8 @@ def _lead(facts: Facts, done: str) -> list[JSON]:
 def _state(facts: Facts) -> str:
     since, _ = form.irrecoverable_from(facts.residual)
     replaced = f" It replaces {facts.identity.supersedes}." if facts.identity.supersedes else ""
+    if _withdrawn(facts):
+        return replaced.strip()
     if facts.identity.state is State.FINAL:
         return f"Nothing is pending.{replaced}"
     if form.total(facts, "unknown"):
@@ -104,7 +125,7 @@ def _volume(facts: Facts) -> str:
         said.append(words.size(summary["size"]))
     if isinstance(summary["seconds"], int):
         said.append(f"{words.length(summary['seconds'])} of footage")
-    return " · ".join(said)
+    return f"{' · '.join(said)} destroyed." if said else ""
 
 
 def _blocks(facts: Facts) -> Iterator[tuple[str, list[str]]]:
@@ -147,11 +168,11 @@ def _dates(facts: Facts) -> list[str]:
 def _method(facts: Facts) -> list[str]:
     order = list(Method)
     weakest = max((place.method for place in facts.what.locations), key=order.index)
-    lines = [words.METHODS[weakest]]
+    lines = [f"{_then(facts)}{words.METHODS[weakest]}"]
     if len({place.method for place in facts.what.locations}) > 1:
         lines.append("This is the weakest method over all locations; Annex A has each.")
     if facts.how.keys_destroyed:
-        lines.append(f"{words.count(len(facts.how.keys_destroyed), 'key')} destroyed.")
+        lines.append(f"{_then(facts)}{words.count(len(facts.how.keys_destroyed), 'key')} destroyed.")
     return lines
 
 
@@ -244,7 +265,7 @@ def _place(facts: Facts, place: LocationReport) -> dict[str, JSON]:
     rows = [
         ("Size", [] if place.size is None else [words.size(place.size)]),
         ("Footage", [] if place.seconds is None else [words.length(place.seconds)]),
-        ("Method", [words.METHODS[place.method]]),
+        ("Method", [f"{_then(facts)}{words.METHODS[place.method]}"]),
         ("Technique", [words.sentence(place.technique)]),
         ("Read back", [words.sentence(place.verification), f"{place.seen_absent:,} seen to be absent."]),
         ("Not claimed", [words.sentence(one) for one in place.not_claimed]),
@@ -289,7 +310,7 @@ def _evidence(parsed: Parsed) -> Iterator[tuple[str, str]]:
     if evidence.checkpoint:
         yield "Log before it", _checkpoint(evidence.checkpoint)
     for key in facts.how.keys_destroyed:
-        yield "Key destroyed", key
+        yield "Key, claimed destroyed" if _withdrawn(facts) else "Key destroyed", key
     yield "Software", f"{facts.identity.software} {facts.identity.version}"
 
 

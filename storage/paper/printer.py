@@ -20,7 +20,7 @@ from retention.errors import VerificationFailed
 from storage.paper.content import page
 from storage.paper.parsed import parse
 
-TEMPLATE = 1
+TEMPLATE = 2
 """Counted up with every change of what comes out, so that a page of another version is not taken for a changed one."""
 STANDARDS: list[typst.PDFStandard] = ["a-3a", "ua-1"]
 UNKNOWN_LETTER = "�"

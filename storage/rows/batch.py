@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from storage.contract import Lines, Pace, Staged
 from storage.files.facts import NoRegister, Register, Sighting, found
 from storage.files.folder import look
 from storage.files.tree import LOST, Bar, Barred, Tree, split, unavailable
+from storage.rows.asked import Asked, Going, by_file, going
 from storage.rows.facts import RowFacts
 from storage.rows.form import Row, Unreadable
 from storage.rows.forms import open_form
@@ -37,20 +37,6 @@ PACE = Pace(workers=1, first=20_000, most=100_000, seconds=60.0)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-@dataclass(slots=True)
-class _File:
-    """What goes out of one file. ``rows``: index among the chosen, by content."""
-
-    path: str
-    rows: dict[bytes, int] = field(default_factory=dict)
-    places: list[int] = field(default_factory=list)
-    """All its places among the chosen."""
-    digests: dict[str, list[int]] = field(default_factory=dict)
-    """Indexes into the batch's lines, by digest: the same row may stand in a file twice."""
-    keys: dict[str, list[int]] = field(default_factory=dict)
-    device: int = 0
-
-
 class RowBatch:
     """The batch of one location. Made by `storage.files.store.FileStore.batch`, inside the gate."""
 
@@ -61,7 +47,7 @@ class RowBatch:
         self._register = register
         self._facts = RowFacts(criteria, now, register, ())
         self._tree = Tree(root, self._facts.location.path)
-        self._files: list[_File] = []
+        self._files: list[Going] = []
         self._chosen: list[RowLine] = []
         self._raws: list[bytes] = []
         self._ours: set[int] = set()
@@ -83,29 +69,22 @@ class RowBatch:
         read = [read_row(line) for line in lines]
         due: dict[int, bytes] = {}
         absent: set[int] = set()
-        for file in _by_file(read):
+        for file in by_file(read):
             try:
                 self._stage_file(file, due, absent)
             except Unreadable:
-                for indexes in file.digests.values():
-                    for index in indexes:
-                        due.pop(index, None)
+                for index in file.indexes:
+                    due.pop(index, None)
             except Barred as barred:
                 if barred.bar is Bar.ABSENT:
-                    absent.update(index for indexes in file.digests.values() for index in indexes)
+                    absent.update(file.indexes)
         chosen = sorted(due)
-        by_path: dict[str, _File] = {}
-        for place, index in enumerate(chosen):
-            line = read[index]
-            file = by_path.setdefault(line.path, _File(line.path))
-            file.rows.setdefault(due[index], place)
-            file.places.append(place)
-            self._chosen.append(line)
-            self._raws.append(due[index])
-        self._files = list(by_path.values())
+        self._chosen = [read[index] for index in chosen]
+        self._raws = [due[index] for index in chosen]
+        self._files = going(zip(self._chosen, self._raws, strict=True))
         return Staged(chosen=tuple(chosen), absent=tuple(sorted(absent)))
 
-    def _stage_file(self, file: _File, due: dict[int, bytes], absent: set[int]) -> None:
+    def _stage_file(self, file: Asked, due: dict[int, bytes], absent: set[int]) -> None:
         if file.device != self._tree.device:
             return
         sweep(self._tree, split(file.path)[0])
@@ -119,7 +98,7 @@ class RowBatch:
         matched: set[str] = set()
         with opened(self._tree, file.path) as stream:
             form = open_form(file.path, stream, self._facts.rows.encoding)
-            for row in form.rows(self._facts.wanted, _first_keys(file)):
+            for row in form.rows(self._facts.wanted, file.first_keys):
                 key = self._facts.key(row)
                 if key not in file.keys:
                     continue
@@ -131,7 +110,7 @@ class RowBatch:
             if key not in standing:
                 absent.update(indexes)
 
-    def _choose(self, file: _File, seen: Sighting, row: Row, due: dict[int, bytes]) -> None:
+    def _choose(self, file: Asked, seen: Sighting, row: Row, due: dict[int, bytes]) -> None:
         decision, _ = self._facts.decide(seen, row)
         if isinstance(decision, Due):
             due.update(dict.fromkeys(file.digests[row.digest], row.raw))
@@ -193,7 +172,7 @@ class RowBatch:
             pass
         return [answers.get(place, Presence.UNREADABLE) for place in range(len(self._chosen))]
 
-    def _answers(self, tree: Tree, file: _File) -> dict[int, Presence]:
+    def _answers(self, tree: Tree, file: Going) -> dict[int, Presence]:
         places = file.places
         try:
             with opened(tree, file.path) as stream:
@@ -225,14 +204,14 @@ def presence(criteria: Criteria, root: Path, now: datetime, lines: Sequence[RowL
     facts = RowFacts(criteria, now, NoRegister(), ())
     answers = [Presence.UNREADABLE] * len(lines)
     with Tree(root, facts.location.path) as tree:
-        for file in _by_file(lines):
+        for file in by_file(lines):
             if file.device != tree.device:
                 continue
             standing: set[str] = set()
             try:
                 with opened(tree, file.path) as stream:
                     form = open_form(file.path, stream, facts.rows.encoding)
-                    for row in form.rows(facts.wanted, _first_keys(file)):
+                    for row in form.rows(facts.wanted, file.first_keys):
                         key = facts.key(row)
                         if key in file.keys and not facts.is_done(row):
                             standing.add(key)
@@ -249,17 +228,3 @@ def presence(criteria: Criteria, root: Path, now: datetime, lines: Sequence[RowL
                     elif lasts:
                         answers[index] = Presence.ABSENT
     return answers
-
-
-def _by_file(lines: Sequence[RowLine]) -> list[_File]:
-    files: dict[tuple[str, int], _File] = {}
-    for index, line in enumerate(lines):
-        file = files.setdefault((line.path, line.device), _File(line.path, device=line.device))
-        file.digests.setdefault(line.digest, []).append(index)
-        file.keys.setdefault(line.key, []).append(index)
-    return list(files.values())
-
-
-def _first_keys(file: _File) -> frozenset[str]:
-    """What the first key column of a wanted row may be. A joined key begins with it."""
-    return frozenset(part for key in file.keys for part in (key, key.partition("|")[0]))

@@ -32,8 +32,8 @@ def reference(path: str, key: str) -> str:
 
 
 def is_row(line: bytes) -> bool:
-    """Whether a line of a file store's manifest is about a row."""
-    return line.startswith(b'["row",')
+    """Whether a line of a manifest is about a row: behind the name of a file or object follows a number."""
+    return line.startswith(b'["row","')
 
 
 def write_row(line: RowLine) -> bytes:

@@ -6,25 +6,21 @@ A file that cannot be read row for row counts as one record that nobody can deci
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from retention import dates
 from retention.decide import Criteria, Decision, Due, Keep, KeepReason, decide
-from retention.holds import Hold
 from retention.records import Personal, Record
 from storage.contract import Finding, Survey
-from storage.files.facts import Register, Sighting
+from storage.files.facts import Sighting
 from storage.files.lines import from_text, to_text
-from storage.files.survey import Judged, Look, SealedFile, Stranger, findings_of
-from storage.files.tree import Barred, Tree, split
+from storage.files.survey import Stranger
 from storage.rows.facts import RowFacts
 from storage.rows.form import Row, Unreadable
-from storage.rows.forms import open_form
 from storage.rows.lines import RowLine, write_row
-from storage.rows.opening import PARTIAL, opened
+from storage.rows.shelf import Shelf
 
 _LINES_AT_ONCE = 500
 _TOLD_EVERY = 10_000
@@ -49,40 +45,34 @@ class Closed(NamedTuple):
 class RowLook:
     """One look through the rows of a location."""
 
-    def __init__(
-        self, criteria: Criteria, root: Path, now: datetime, register: Register, holds: Iterable[Hold]
-    ) -> None:
-        self.facts = RowFacts(criteria, now, register, holds)
+    def __init__(self, criteria: Criteria, facts: RowFacts, shelf: Shelf) -> None:
+        self.facts = facts
+        self.shelf = shelf
         self._criteria = criteria
-        self._root = root
-        self.files = Look(criteria, root, now, (), register=register)
 
     def __iter__(self) -> Iterator[RowSeen | Closed | Stranger]:
-        """Raises `StoreUnavailable` when the root or the location's folder is not there."""
-        with Tree(self._root, self.facts.location.path) as tree:
-            for judged in self.files:
-                if isinstance(judged, Judged):
-                    yield from self._rows(tree, judged.seen)
-                elif isinstance(judged, SealedFile):
-                    yield Stranger(path=judged.path, modified=None, link=False)  # nobody can ask it for a row
-                elif not split(judged.path)[1].startswith(PARTIAL):
-                    yield judged
+        """Raises `StoreUnavailable` when the location is not there."""
+        with self.shelf:
+            for seen in self.shelf:
+                if isinstance(seen, Stranger):
+                    yield seen
+                elif seen.it.odd:
+                    yield Closed(seen, seen.it.odd)
+                else:
+                    yield from self._rows(seen)
 
-    def _rows(self, tree: Tree, seen: Sighting) -> Iterator[RowSeen | Closed]:
-        if seen.it.odd:
-            yield Closed(seen, seen.it.odd)
-            return
+    def _rows(self, seen: Sighting) -> Iterator[RowSeen | Closed]:
+        locked: str | None = None
         try:
-            with opened(tree, seen.path) as file:
-                form = open_form(seen.path, file, self.facts.rows.encoding)
-                form.look({})
-                for row in form.rows(self.facts.wanted):
-                    decision, trigger = self.facts.decide(seen, row)
-                    yield RowSeen(seen, row, decision, trigger)
+            for row in self.shelf.rows(seen, self.facts.wanted):
+                decision, trigger = self.facts.decide(seen, row)
+                if isinstance(decision, Due):
+                    locked = self.shelf.locked(seen) if locked is None else locked
+                    if locked:
+                        decision = Keep(reasons=(KeepReason.UNDECIDABLE,), detail=(locked,))
+                yield RowSeen(seen, row, decision, trigger)
         except Unreadable as unreadable:
             yield Closed(seen, unreadable.reason)
-        except Barred as barred:
-            yield Closed(seen, f"it is {barred.bar}")
 
     def one(self, key: str) -> Record | None:
         """The record of a row by ``path#key``; ``None`` when there is none. Raises `StoreUnavailable`."""
@@ -99,17 +89,18 @@ class RowLook:
         return None
 
     def _in_file(self, path: str, key: str) -> Record | None:
-        with Tree(self._root, self.facts.location.path) as tree:
-            seen = self.files.sighting(tree, path)
+        with self.shelf:
+            seen = self.shelf.sighting(path)
             if seen is None or seen.it.odd:
                 return None
+            few = (
+                frozenset({key}) if len(self.facts.rows.key) == 1 else frozenset({key, key.partition("|")[0]})
+            )
             try:
-                with opened(tree, path) as file:
-                    form = open_form(path, file, self.facts.rows.encoding)
-                    for row in form.rows(self.facts.wanted, {key} if len(self.facts.rows.key) == 1 else None):
-                        if self.facts.key(row) == key:
-                            return self.facts.record(seen, row)
-            except (Unreadable, Barred):
+                for row in self.shelf.rows(seen, self.facts.wanted, few):
+                    if self.facts.key(row) == key:
+                        return self.facts.record(seen, row)
+            except Unreadable:
                 return None
         return None
 
@@ -164,13 +155,7 @@ def survey(
     progress(result.population)
     result.findings = [
         *(_unreadable(criteria.location.name, reason, count) for reason, count in sorted(closed.items())),
-        *findings_of(
-            criteria.location.name,
-            strangers=strangers,
-            oldest=oldest_stranger,
-            links=links,
-            bars=look.files.bars,
-        ),
+        *look.shelf.findings(criteria.location.name, strangers, oldest_stranger, links),
     ]
     return result
 

@@ -18,6 +18,7 @@ from storage.s3.failures import answered
 from storage.s3.gate import Gate
 from storage.s3.listing import uploads_page, versions_page
 from storage.s3.locks import Locks
+from storage.s3.row_batch import keeps_versions
 from storage.s3.survey import prefix_of
 from storage.s3.wire import Wire
 
@@ -30,13 +31,29 @@ _GRANT = "give the program's user the permissions of docs/stores-s3.md"
 def layout_findings(criteria: Criteria, facts: Facts) -> Iterator[Finding]:
     """What of the location's settings cannot work, or keeps more than meant."""
     location = facts.location
-    if criteria.record_type.disposition is not Disposition.PURGE:
+    if criteria.record_type.disposition is not Disposition.PURGE and location.rows is None:
         yield fatal(criteria, "objects can only be purged, not anonymized", 'write disposition = "purge"')
     if location.unit != "file":
         yield fatal(criteria, "objects go one by one: a bucket has no folders", "remove unit")
-    if location.trigger_kind not in (TriggerKind.NAME, TriggerKind.MODIFIED):
+    of_rows = location.rows is not None and location.rows.trigger is not None
+    if not of_rows and location.trigger_kind not in (TriggerKind.NAME, TriggerKind.MODIFIED):
         yield fatal(criteria, "an object has no trigger of that kind", "use name or modified")
     yield from footage_findings(criteria, facts)
+
+
+def row_findings(criteria: Criteria, wire: Wire) -> Iterator[Finding]:
+    """What keeps rows from being taken out of objects. Raises `StoreUnavailable`."""
+    if tree_location(criteria).rows is None:
+        return
+    if not keeps_versions(wire):
+        message = (
+            "rows cannot be taken out of objects without versioning: what is uploaded meanwhile would be lost"
+        )
+        yield fatal(criteria, message, "turn versioning on, or let the objects go whole")
+    yield told(
+        criteria, "a hold on rows keeps them from this program; it is not pushed down as a lock, which would keep everybody's rows",
+        "keep the bucket's own lifecycle rules and other programs away from the location",
+    )  # fmt: skip
 
 
 def bucket_findings(criteria: Criteria, wire: Wire, locks: Locks, enforced: bool | None) -> Iterator[Finding]:

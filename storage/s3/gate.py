@@ -12,6 +12,7 @@ away. Several machines share the gate by sharing the folder (docs/decisions/0009
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import time
@@ -25,6 +26,9 @@ from storage.spool import make_durable
 
 IN_FLIGHT = 15.0
 """Seconds after which a request whose sender is gone has been carried out or never will be."""
+PATIENCE = 120.0
+"""Seconds to wait for another batch that writes objects anew."""
+_PAUSE = 0.02
 _TICKET = ".ticket"
 
 
@@ -44,6 +48,29 @@ class Gate:
                 ticket = Ticket(self._folder / f"{secrets.token_hex(8)}{_TICKET}")
                 yield ticket
                 ticket.hand_in()
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Inside the gate: no other batch that writes objects anew. Two on one object would each undo what the other did.
+
+        Raises `StoreUnavailable` when another one takes too long.
+        """
+        descriptor = self._file("rows")
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        raise StoreUnavailable(
+                            "another batch is writing objects of the store anew", "run again later"
+                        ) from None
+                    time.sleep(_PAUSE)
+            yield
         finally:
             os.close(descriptor)
 

@@ -7,7 +7,7 @@ otherwise go: they cost a request each, and what a hold keeps says nothing of wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -32,6 +32,7 @@ from storage.s3.sheet import Sheet
 from storage.s3.wire import Wire
 
 _AT_ONCE = 1000
+_DUE = "object that is due is", "objects that are due are"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ def survey(
         if counting.is_due(seen.judged.seen, seen.judged.decision):
             counting.write(write_line(line_of(seen.item, seen.judged.seen)))
     result = counting.end()
-    result.findings = list(_findings(criteria.location.name, strangers, oldest, locked))
+    result.findings = list(findings(criteria.location.name, strangers, oldest, locked))
     return result
 
 
@@ -160,20 +161,22 @@ def line_of(item: Item, seen: Sighting) -> Line:
     return Line(item.key, seen.it.identity.size, tokens, start, end, seen.camera)
 
 
-def _findings(location: str, strangers: int, oldest: int | None, locked: dict[str, int]) -> Iterator[Finding]:
+def findings(
+    location: str, strangers: int, oldest: int | None, locked: Mapping[str, int], due: tuple[str, str] = _DUE
+) -> Iterator[Finding]:
+    """What a person has to know. ``locked``: how many are, by until when in words. ``due``: what one is, and what several are."""
     if strangers:
         since = "" if oldest is None else f"; the oldest was written on {date_of(oldest)}"
-        what = (
+        told = (
             "1 object matches no layout and is"
             if strangers == 1
             else f"{strangers} objects match no layout and are"
         )
-        message = f"{what} left alone{since}"
+        message = f"{told} left alone{since}"
         hint = "move them away, or give them a location of their own"
         yield Finding(location=location, message=message, hint=hint, count=strangers)
     for until, count in sorted(locked.items()):
-        what = "object that is due is" if count == 1 else "objects that are due are"
-        message = f"{count} {what} {until}"
+        message = f"{count} {due[count > 1]} {until}"
         yield Finding(
             location=location, message=message, hint="it goes by itself once the lock is over", count=count
         )

@@ -99,9 +99,13 @@ class Wire:
         for name in ("botocore", "boto3", "urllib3"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One operation of boto3's client on the bucket. Raises `StoreUnavailable`."""
+        with told():
+            return self._call(operation, parameters)
+
     def ask(self, operation: str, **parameters: Any) -> dict[str, Any] | str:
-        """One operation of boto3's client on the bucket; an answer that is an error is given back as its code, so that the caller
-        can tell them apart. Raises `StoreUnavailable` without an answer."""
+        """The same; an answer that is an error is given back as its code, so that the caller can tell them apart."""
         try:
             with told_unanswered():
                 return self._call(operation, parameters)

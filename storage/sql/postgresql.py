@@ -43,6 +43,14 @@ _FENCED = sa.text(
 )
 
 
+_WIDEST: tuple[sa.types.TypeEngine[int], int] = (sa.BigInteger(), 64)
+_WIDTHS: dict[str, tuple[sa.types.TypeEngine[int], int]] = {
+    "smallint": (sa.SmallInteger(), 16),
+    "integer": (sa.Integer(), 32),
+}
+"""Bits of a column's whole numbers; a value that does not fit is in none of its rows."""
+
+
 class PostgresqlComparing(Comparing):
     """Texts are compared byte by byte under collation "C" wherever a column's own ``=`` may fold them."""
 
@@ -76,8 +84,9 @@ class PostgresqlComparing(Comparing):
         at, chosen, type_ = self.text(ref), [], sa.Text()  # type: sa.ColumnElement[Any], list[Any], Any
         for value in values:
             if ref.kind is Kind.INTEGER:
-                at, type_ = ref.at, sa.BigInteger()
-                if (number := whole(value, self.whole_numbers)) is not None:
+                # Of the column's own width: only then does the server look a value up by its hash, and not one after the other.
+                at, (type_, bits) = ref.at, _WIDTHS.get(ref.column.declared, _WIDEST)
+                if (number := whole(value, (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1))) is not None:
                     chosen.append(number)
             elif ref.kind is Kind.UUID:
                 at, type_ = ref.at, sa.Uuid(as_uuid=True)
@@ -178,7 +187,10 @@ class Postgresql(Engine):
 
     def walk_by_key(self, connection: sa.Connection) -> None:
         # Stretch by stretch along the key's index; sorting the whole table for each would be the planner's other idea.
-        connection.exec_driver_sql("SELECT set_config('enable_seqscan', 'off', true)")
+        # By one process: a stretch is over before others have been started and have handed in what they found.
+        connection.exec_driver_sql(
+            "SELECT set_config('enable_seqscan', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)"
+        )
 
     def begin_batch(self) -> tuple[sa.Connection, str]:
         connection = self.pool.connect()

@@ -182,18 +182,19 @@ class Question:
             if self.location.subject != "unknown":
                 subjects = (subject.reveal() for subject in scope.subjects)
                 parts.append(surely(self.values.text_among(self.column(self.location.subject), subjects)))
+        zone, grain, span = self.location.zone, self.values.grain, scope.span
+        # Whether it ended before the hold's time first: of most of what a library keeps that alone decides.
+        if span.start is not None:
+            cut = moments.ends_from(span.start.astimezone(UTC), zone, grain)
+            parts.append(self._about(self.time(self.location.span_end or self.location.trigger), ">=", cut))
+        if span.end is not None:
+            cut = moments.starts_by(span.end.astimezone(UTC), zone, grain)
+            parts.append(self._about(self.time(self.location.span_start or self.location.trigger), "<=", cut))
         if scope.branches and self.location.branch is not None:
             branch = self.column(self.location.branch)
             parts.append(
                 sa.or_(branch.at.is_(sa.null()), surely(self.values.text_among(branch, scope.branches)))
             )
-        zone, grain, span = self.location.zone, self.values.grain, scope.span
-        if span.end is not None:
-            cut = moments.starts_by(span.end.astimezone(UTC), zone, grain)
-            parts.append(self._about(self.time(self.location.span_start or self.location.trigger), "<=", cut))
-        if span.start is not None:
-            cut = moments.ends_from(span.start.astimezone(UTC), zone, grain)
-            parts.append(self._about(self.time(self.location.span_end or self.location.trigger), ">=", cut))
         return sa.and_(sa.true(), *parts)
 
     def _about(self, ref: Ref, operator: str, cut: Cut) -> Truth:
@@ -202,8 +203,8 @@ class Question:
 
     # The two forms of the decision
 
-    def reason(self, holds: Iterable[Hold]) -> sa.ColumnElement[Any]:
-        """Why the row stays, as the value of its `KeepReason`, in decide's order of precedence; or `DUE`."""
+    def reasons(self, holds: Iterable[Hold]) -> list[tuple[Truth, KeepReason]]:
+        """What keeps a row, in decide's order of precedence: the first that is true is why it stays. None of them: it is due."""
         holding = list(self.holding(holds))
         open_ = self.criteria.record_type.cutoff is Cutoff.EVENT
         rules = self.criteria.record_type.rules
@@ -236,7 +237,11 @@ class Question:
             steps.append((kept, KeepReason.CONSENT))
         sealed = either(*(truth for hold, truth in holding if hold.sealed))
         steps.append((sealed, KeepReason.NOT_ELIGIBLE))
-        cases = [(truth, _word(reason)) for truth, reason in steps if not isinstance(truth, sa.False_)]
+        return [(truth, reason) for truth, reason in steps if not isinstance(truth, sa.False_)]
+
+    def reason(self, holds: Iterable[Hold]) -> sa.ColumnElement[Any]:
+        """Why the row stays, as the value of its `KeepReason`; or `DUE`."""
+        cases = [(truth, _word(reason)) for truth, reason in self.reasons(holds)]
         return sa.case(*cases, else_=_word(DUE)) if cases else _word(DUE)
 
     def due(self, holds: Iterable[Hold]) -> list[Truth]:

@@ -14,11 +14,11 @@ from retention.errors import StoreUnavailable
 from retention.holds import Hold
 from retention.schedule import TableLocation
 from storage.contract import Survey
-from storage.sql.comparing import surely
+from storage.sql.comparing import either, surely
 from storage.sql.keys import read_lines, write_lines
 from storage.sql.kinds import Kind
 from storage.sql.plan import Plan
-from storage.sql.predicate import DUE, Question
+from storage.sql.predicate import Question
 
 Write = Callable[[bytes], object]
 STRETCH = 100_000
@@ -89,12 +89,17 @@ def _fetched(connection: sa.Connection, chosen: sa.Select[Any], kind: Kind) -> I
 
 
 def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) -> Survey:
-    """Everything at the location by primary reason. ``due`` is left to the writing."""
+    """Everything at the location by primary reason. ``due`` is left to the writing.
+
+    Grouped by each reason's truth rather than by one word for the first that is true: the planner of PostgreSQL knows how few
+    groups truths can make, and counts in parallel; of a word it expects as many as there are rows.
+    """
     values = question.values
     late = sa.case((surely(question.past_maximum), sa.literal_column("1")), else_=sa.literal_column("0"))
+    reasons = question.reasons(holds)
     each = (
         sa.select(
-            question.reason(holds).label("reason"),
+            *(truth.label(f"keeps_{number}") for number, (truth, _) in enumerate(reasons)),
             values.form(question.trigger).label("form"),
             values.rank(question.trigger).label("moment"),
             late.label("late"),
@@ -102,22 +107,23 @@ def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) 
         .select_from(question.table)
         .subquery("each_row")
     )
-    is_due = each.c.reason == sa.literal_column(f"'{DUE}'")
+    keeping = [each.c[f"keeps_{number}"] for number in range(len(reasons))]
+    is_due = sa.not_(either(*keeping))
     oldest, newest = sa.func.min(each.c.moment), sa.func.max(each.c.moment)
     # Shown for the due ones alone: what is kept may hold times that Python cannot carry. Asked of each group, not of each row.
     counted = sa.select(
-        each.c.reason,
         each.c.form,
         sa.func.count(),
         sa.case((is_due, oldest), else_=sa.null()),
         sa.case((is_due, newest), else_=sa.null()),
         sa.func.sum(each.c.late),
-    ).group_by(each.c.reason, each.c.form)
+        *keeping,
+    ).group_by(*keeping, each.c.form)
     found = Survey(location=question.location.name)
-    for reason, form, many, first, last, past in connection.execute(counted).all():
+    for form, many, first, last, past, *kept in connection.execute(counted).all():
         found.population += int(many)
-        if reason != DUE:
-            found.kept[KeepReason(reason)] += int(many)
+        if any(kept):
+            found.kept[next(reason for it, (_, reason) in zip(kept, reasons, strict=True) if it)] += int(many)
             continue
         found.past_maximum += int(past)
         days = [_day(question, form, raw) for raw in (first, last)]

@@ -47,6 +47,38 @@ subject = "unknown"
 """
 
 
+CARDS = [corpus.barcode(random.Random(n)) for n in range(9)]
+ROWS = """
+[record-type.letters]
+title = "Rows sent to the agency"
+description = "People in the exports of the collection agency."
+authority = { citation = "Policy 5-9, VI" }
+owner = "Circulation"
+personal-data = ["cardnumber", "surname"]
+trigger = "exported"
+cutoff = "day"
+minimum = "P0D"
+maximum = "P60D"
+disposition = "purge"
+approval = "standing"
+limits = { records = 10, percent = 90 }
+effective-from = 2020-01-01
+
+[[record-type.letters.location]]
+name = "rows"
+store = "vendor"
+path = "letters"
+template = "list-{Y}-{m}-{d}.csv"
+trigger-kind = "name"
+time-zone = "library"
+subject = "cardnumber"
+consent = "withdrawn = false"
+
+[record-type.letters.location.rows]
+key = ["cardnumber"]
+"""
+
+
 def with_bucket(library: Library, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Add the bucket to the schedule and the settings, and an object with two versions to the bucket."""
     with library.policies.open("a", encoding="utf-8") as file:
@@ -123,6 +155,37 @@ def test_a_hold_placed_keeps_a_bucket_s_objects_and_locks_them(
     assert len(bucket.everything()) == 3
 
 
+def test_rows_of_a_person_who_withdrew_go_out_of_the_bucket_with_a_certificate_that_says_so(
+    shared: tuple[Library, Bucket],
+) -> None:
+    library, bucket = shared
+    with library.policies.open("a", encoding="utf-8") as file:
+        file.write(ROWS)
+    letter = f"cardnumber,surname\r\n{CARDS[0]},Zqcanary\r\n{CARDS[1]},Berg\r\n"
+    key = "library/letters/list-2035-06-01.csv"
+    bucket.put(key, letter.replace("Berg", "Old").encode())
+    bucket.wipe(key)
+    bucket.put(key, letter.encode())
+    bucket.put(key, letter.encode())
+    (library.root / "who.txt").write_text(f"{CARDS[0]}\n")
+    library.done("export", "withdraw", "--subject-file", library.root / "who.txt", "--as", "ada")
+    library.now = NOW + timedelta(days=1)
+    told = library.done("explain", "letters", f"list-2035-06-01.csv#{CARDS[0]}")
+    assert "due" in told.out
+    ran = library.done("run", "--record-type", "letters", "--execute", "--json")
+    (result,) = ran.json["results"]
+    assert result["disposal"]["counts"]["destroyed"] == 1
+    assert bucket.contents(key) == [f"cardnumber,surname\r\n{CARDS[1]},Berg\r\n".encode()]
+    (envelope,) = (library.state / "evidence").glob("*.dsse.json")
+    library.done("certificate", "verify", envelope, "--key", library.state / "evidence" / "retention.pub")
+    statement = base64.b64decode(json.loads(envelope.read_bytes())["payload"])
+    assert b"rows left out by writing a new version of their object" in statement
+    kept = b"".join(path.read_bytes() for path in library.state.rglob("*") if path.is_file())
+    for secret in (CARDS[0], "Zqcanary"):
+        assert secret.encode() not in kept + statement
+        assert secret not in ran.out + ran.err
+
+
 def below(name: str) -> str:
     """Of ``s3://bucket/key`` the key: a bucket's own name may be hidden in part, too."""
     assert name.startswith("s3://")
@@ -133,7 +196,7 @@ def test_a_bucket_is_scanned_by_its_store_s_name_by_its_address_and_by_default(
     shared: tuple[Library, Bucket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library, bucket = shared
-    cards = [corpus.barcode(random.Random(n)) for n in range(9)]
+    cards = CARDS
     bucket.put(f"library/drop/{cards[0]}.txt", "\n".join(cards).encode())
     bucket.put("library/outbox/cards.csv", "\n".join(cards).encode())
     bucket.put("elsewhere/cards.txt", "\n".join(cards).encode())

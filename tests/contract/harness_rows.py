@@ -1,4 +1,4 @@
-"""Rows inside files in the contract suite: CSV purged, Parquet anonymized, every second record in one file.
+"""Rows inside files and objects in the contract suite: CSV purged, Parquet anonymized, every second record in one file.
 
 The hands behind the store's back rewrite the whole file, as a vendor's program or a person with a spreadsheet would.
 """
@@ -23,7 +23,9 @@ from retention.decide import Criteria
 from retention.schedule import Disposition, Rows, TreeLocation, TriggerKind
 from storage.contract import Store
 from storage.files.store import FileStore
+from storage.s3.store import S3Store
 from tests.contract.harness import ON, ZONE, HarnessFactory, Seed, StoreHarness, Supports, criteria_for
+from tests.storage.s3.buckets import Bucket
 
 NOW = datetime(ON.year, ON.month, ON.day, 18, tzinfo=UTC)
 HEADER = ("Loan ID", "Card Number", "Title", "Returned", "State")
@@ -65,7 +67,7 @@ FORMS: dict[str, tuple[Write, Read]] = {
 
 
 class RowsHarness:
-    """A root folder with one location in it, and in that two files of rows."""
+    """A location with two files of rows. What differs between a folder and a bucket is in the subclasses."""
 
     def __init__(self, root: Path, form: str, disposition: Disposition, seeds: Sequence[Seed]) -> None:
         self._root = root
@@ -75,13 +77,14 @@ class RowsHarness:
         self._seeds: dict[int, Seed] = {}
         self._lock = Lock()
         self._place.mkdir(parents=True)
+        self._stores: list[Store] = []
         rows: dict[Path, list[Record]] = {}
         for seed in seeds:
             self._seeds[seed.number] = seed
             rows.setdefault(self._path(seed.number), []).append(self._record(seed))
         for path, records in rows.items():
             self._put(path, records)
-        self._store = self._open()
+        self._store = self._kept(self._open())
 
     @property
     def location(self) -> TreeLocation:
@@ -95,8 +98,23 @@ class RowsHarness:
             ),
         )  # fmt: skip
 
-    def _open(self) -> FileStore:
-        return FileStore("exports", self._root, now=lambda: NOW)
+    def _open(self) -> Store:
+        raise NotImplementedError
+
+    def _contents(self, path: Path) -> list[list[Record]]:
+        """What lies there, in every version."""
+        raise NotImplementedError
+
+    def _put(self, path: Path, records: Sequence[Record]) -> None:
+        """Replace what lies there."""
+        raise NotImplementedError
+
+    def ruin(self) -> None:
+        raise NotImplementedError
+
+    def _kept(self, store: Store) -> Store:
+        self._stores.append(store)
+        return store
 
     @property
     def _place(self) -> Path:
@@ -110,17 +128,10 @@ class RowsHarness:
         state = "disputed" if seed.blocked else "closed"
         return (f"L{seed.number}", seed.subject or "", f"zqcanary, title {seed.number}", trigger, state)
 
-    def _put(self, path: Path, records: Sequence[Record]) -> None:
-        aside = self._root.parent / f"{path.name}.aside"
-        self._write(aside, records)
-        stamp = (NOW - timedelta(days=1)).timestamp()
-        os.utime(aside, (stamp, stamp))
-        aside.replace(path)
-
     def _edit(self, number: int, edit: Callable[[list[Record]], list[Record]]) -> None:
         path = self._path(number)
         with self._lock:
-            records = self._read(path) if path.exists() else []
+            records = next(iter(self._contents(path)), [])
             self._put(path, edit(records))
 
     @property
@@ -128,7 +139,7 @@ class RowsHarness:
         return self._store
 
     def reopen(self) -> Store:
-        return self._open()
+        return self._kept(self._open())
 
     def criteria(self, on: date) -> Criteria:
         return criteria_for(self.location, on, self._disposition)
@@ -143,8 +154,10 @@ class RowsHarness:
 
     def exists(self, number: int) -> bool:
         path = self._path(number)
-        return path.is_file() and any(
-            record[0] == f"L{number}" and record[2] != GONE for record in self._read(path)
+        return any(
+            record[0] == f"L{number}" and record[2] != GONE
+            for records in self._contents(path)
+            for record in records
         )
 
     def change(self, number: int) -> None:
@@ -173,21 +186,79 @@ class RowsHarness:
 
         self._edit(seed.number, edit)
 
+    def close(self) -> None:
+        for store in self._stores:
+            store.close()
+
+
+class FolderRows(RowsHarness):
+    """Files below a root."""
+
+    def _open(self) -> Store:
+        return FileStore("exports", self._root, now=lambda: NOW)
+
+    def _contents(self, path: Path) -> list[list[Record]]:
+        return [self._read(path)] if path.is_file() else []
+
+    def _put(self, path: Path, records: Sequence[Record]) -> None:
+        aside = self._root.parent / f"{path.name}.aside"
+        self._write(aside, records)
+        stamp = (NOW - timedelta(days=1)).timestamp()
+        os.utime(aside, (stamp, stamp))
+        aside.replace(path)
+
     def ruin(self) -> None:
         self._place.rename(self._root.parent / f"{self._root.name}-aside")
         self._place.write_text("not a folder")
 
-    def close(self) -> None:
-        self._store.close()
+
+class BucketRows(RowsHarness):
+    """Objects in a bucket that keeps versions. The root folder is where its hands read and write, and the store's state is."""
+
+    def __init__(
+        self, bucket: Bucket, root: Path, form: str, disposition: Disposition, seeds: Sequence[Seed]
+    ) -> None:
+        self._bucket = bucket
+        self._ruined = False
+        super().__init__(root, form, disposition, seeds)
+
+    def _open(self) -> Store:
+        state = self._root / "state"
+        return S3Store(
+            "exports", self._bucket.address, state=state, now=lambda: datetime.now(UTC), in_flight=0.5
+        )
+
+    def _contents(self, path: Path) -> list[list[Record]]:
+        aside = self._root / f"{path.name}.read"
+        found = []
+        for content in [] if self._ruined else self._bucket.contents(f"out/vendor/{path.name}"):
+            aside.write_bytes(content)
+            found.append(self._read(aside))
+        return found
+
+    def _put(self, path: Path, records: Sequence[Record]) -> None:
+        aside = self._root / f"{path.name}.aside"
+        self._write(aside, records)
+        key = f"out/vendor/{path.name}"
+        self._bucket.wipe(key)
+        self._bucket.put(key, aside.read_bytes())
+
+    def ruin(self) -> None:
+        self._bucket.drop()
+        self._ruined = True
 
 
-def _factory(form: str, disposition: Disposition) -> HarnessFactory:
+def _factory(form: str, disposition: Disposition, server: str = "") -> HarnessFactory:
     def build(request: pytest.FixtureRequest, folder: Path, seeds: Sequence[Seed]) -> StoreHarness:
-        return RowsHarness(folder, form, disposition, seeds)
+        if server:
+            bucket = Bucket(request.getfixturevalue(server), prefix="library/")
+            return BucketRows(bucket, folder, form, disposition, seeds)
+        return FolderRows(folder, form, disposition, seeds)
 
     purges = disposition is Disposition.PURGE
+    where = f"-{server.removesuffix('_endpoint')}" if server else ""
     return HarnessFactory(
-        label=f"rows-{form}-{disposition}",
+        label=f"rows-{form}-{disposition}{where}",
         supports=Supports(subjects=True, spans=True, blocking=True, undated=True, purges=purges),
         build=build,
     )
@@ -196,5 +267,7 @@ def _factory(form: str, disposition: Disposition) -> HarnessFactory:
 HARNESSES: tuple[HarnessFactory, ...] = (
     _factory("csv", Disposition.PURGE),
     _factory("parquet", Disposition.ANONYMIZE),
+    _factory("csv", Disposition.PURGE, "localstack_endpoint"),
+    _factory("parquet", Disposition.ANONYMIZE, "moto_endpoint"),
 )
 """Two of six: forms and dispositions share the batch; `tests.storage.rows` has the rest, a workbook takes long to make."""

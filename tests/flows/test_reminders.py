@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from flows.clock import clock
 from flows.reminders import Reminders, remember, reminders
 from flows.reminding import written
 from flows.running import Silent, begin, chosen_types
 from flows.settings import Settings
-from flows.wiring import Site, clock
+from flows.wiring import Site
 from retention.holds import Matter, MatterKind, Scope
 from retention.permissions import Role
 from retention.records import Personal

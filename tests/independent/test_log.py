@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from retention.log_files import LogFiles
+from retention.log_files import LogFolder
 from retention.tiles import Hashes
 from retention.verify_log import proof_of
 from storage.ledger.ledger import Ledger
@@ -54,7 +54,7 @@ def test_go_verifies_every_entry_of_every_size(program: Path, logs: Path, size: 
 
 
 def test_go_verifies_our_proofs(program: Path, logs: Path, tmp_path: Path) -> None:
-    files = LogFiles(logs / "700")
+    files = LogFolder(logs / "700")
     log = log_at(logs / "700", None)  # type: ignore[arg-type]  # reads only
     opened = log.opened()
     assert opened is not None

@@ -10,7 +10,7 @@ from retention import envelope
 from retention.certificate import statement
 from retention.checkpoint import Checkpoint, open_checkpoint
 from retention.leaves import leaf, leaves, salts
-from retention.log_files import LogFiles
+from retention.log_files import LogFiles, LogFolder
 from retention.note import NoteKey
 from retention.opening import Opening
 from retention.outcomes import Outcome
@@ -42,9 +42,9 @@ class Handed:
     proof: bytes
 
 
-def written(folder: Path, entries: list[bytes]) -> LogFiles:
+def written(folder: Path, entries: list[bytes]) -> LogFolder:
     """A log of these entries, in a folder."""
-    files = LogFiles(folder)
+    files = LogFolder(folder)
 
     def write(tile: Tile, data: bytes) -> None:
         path = folder / tile.path
@@ -82,7 +82,7 @@ def made(salt_key: bytes, id: str, cards: list[str]) -> tuple[bytes, bytes, Open
     return data, sorted_, opened
 
 
-def handed(folder: Path) -> tuple[LogFiles, Handed, Handed]:
+def handed(folder: Path) -> tuple[LogFolder, Handed, Handed]:
     """The log below ``folder``, among three other entries, and what is handed over for each of two certificates."""
     both = [
         made(bytes([number]) * 32, f"C-{number}", [str(29_000_000 + 8 * number + card) for card in range(8)])

@@ -109,6 +109,7 @@ def test_rows_and_exports_are_read_whole() -> None:
         ('consent = "opted in"\n', "", "P037"),
         ('recipient = "Savannah"\n', "", "P004"),
         ('disposition = "purge"', 'disposition = "anonymize"', "P028"),
+        ('subject = "cardnumber"', 'subject = "cardnumber"\nvault = "cams"', "P022"),
         ('cutoff = "day"', 'cutoff = "event"', "P027"),
         ('template = "{any}-{Y}{m}{d}.csv"', 'template = "{any}.csv"', "P033"),
     ],
@@ -122,6 +123,19 @@ def test_rows_with_a_date_of_their_own_are_triggered_as_rows_of_a_table_are() ->
     text = text.replace('trigger-kind = "name"', 'trigger-kind = "date"')
     location = load(SOUND + text, "p").record_type("analytics").location("rows")
     assert location.trigger_kind is TriggerKind.DATE
+
+
+def test_rows_lie_in_buckets_too_and_have_the_time_of_their_upload_or_one_of_their_own() -> None:
+    start = ROWS.index("[record-type.analytics.location.export]")
+    text = ROWS[:start].replace('kind = "files"', 'kind = "s3"')
+    location = load(SOUND + text, "p").record_type("analytics").location("rows")
+    assert isinstance(location, TreeLocation)
+    assert location.rows is not None
+    assert problems(text.replace('trigger-kind = "name"', 'trigger-kind = "changed"')) == ["P022"]
+    assert problems(text.replace('trigger-kind = "name"', 'trigger-kind = "date"')) == ["P022"]
+    dated = text.replace('trigger-kind = "name"', 'trigger-kind = "date"')
+    assert problems(dated.replace('encoding = "cp1252"', 'trigger-column = "day"')) == []
+    assert problems(ROWS.replace('kind = "files"', 'kind = "s3"')) == ["P022"], "the registry is for files"
 
 
 def test_the_key_and_what_decides_cannot_be_anonymized() -> None:

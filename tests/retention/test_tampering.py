@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from retention.checkpoint import open_checkpoint
 from retention.errors import UsageError, VerificationFailed
 from retention.leaves import leaf
-from retention.log_files import LogFiles
+from retention.log_files import LogFiles, LogFolder
 from retention.note import NoteKey
 from retention.opening import Opening, is_opening
 from retention.opening import read as read_opening
@@ -34,7 +34,7 @@ from retention.verify_log import LogEvidence
 from tests.retention.certificate_facts import key
 from tests.retention.evidence_set import KEYS, LOG_KEY, OTHERS, Handed, handed, log_given, made, written
 
-Set = tuple[LogFiles, Handed, Handed]
+Set = tuple[LogFolder, Handed, Handed]
 
 
 @pytest.fixture(scope="module")
@@ -131,19 +131,19 @@ def test_every_changed_bit_of_every_file_of_the_log_is_rejected(everything: Set,
     files, first, _ = everything
     folder = tmp_path / "log"
     shutil.copytree(files.folder, folder)
-    verify_folder(LogFiles(folder), logs=[LOG_KEY], ring=KEYS)
+    verify_folder(LogFolder(folder), logs=[LOG_KEY], ring=KEYS)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         whole = path.read_bytes()
         for bit in range(0, 8 * len(whole), max(7, len(whole) // 40 | 1)):
             path.write_bytes(flipped(whole, bit))
             with pytest.raises(VerificationFailed):
-                verify_folder(LogFiles(folder), logs=[LOG_KEY], ring=KEYS)
+                verify_folder(LogFolder(folder), logs=[LOG_KEY], ring=KEYS)
         for length in (0, 1, len(whole) // 2, len(whole) - 1):
             path.write_bytes(whole[:length])
             with pytest.raises(VerificationFailed):
-                verify_folder(LogFiles(folder), logs=[LOG_KEY], ring=KEYS)
+                verify_folder(LogFolder(folder), logs=[LOG_KEY], ring=KEYS)
             if "entries" not in path.parts:
-                assert failed(checked(first.envelope, first, log_given(LogFiles(folder)))) == 8
+                assert failed(checked(first.envelope, first, log_given(LogFolder(folder)))) == 8
         path.write_bytes(whole)
 
 
@@ -304,8 +304,8 @@ def test_hostile_bytes_are_one_failure_everywhere(everything: Set, data: bytes, 
     with pytest.raises(VerificationFailed):
         open_checkpoint(data, [LOG_KEY])
     (tmp_path / "checkpoint").write_bytes(data)
-    assert failed(checked(first.envelope, first, log_given(LogFiles(tmp_path)))) == 8
-    assert failed(checked(first.envelope, first, log_given(LogFiles(tmp_path / "none")))) == 8
+    assert failed(checked(first.envelope, first, log_given(LogFolder(tmp_path)))) == 8
+    assert failed(checked(first.envelope, first, log_given(LogFolder(tmp_path / "none")))) == 8
 
 
 def test_an_opened_record_says_what_it_proves_and_not_whose(everything: Set) -> None:

@@ -14,12 +14,15 @@ from sqlalchemy import Connection, Table, create_engine, insert
 from sqlalchemy.pool import NullPool
 
 from retention.exports import Basis, Export, Step
+from retention.facts import Medium
 from retention.holds import HoldState, Matter, MatterKind, Scope
+from retention.media import Lot
+from retention.media import Step as MediaStep
 from retention.note import NoteKey
 from retention.permissions import Role
 from retention.records import Personal
 from retention.schedule import ApprovalKind
-from retention.signing import generate
+from retention.signing import P256, generate
 from storage.ledger import tables
 from storage.ledger.batches import Range
 from storage.ledger.cases import Case, CaseState, Lease, Part, new_case_id
@@ -27,8 +30,11 @@ from storage.ledger.certificates import Certificate
 from storage.ledger.connection import stamp
 from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
+from storage.ledger.media import StepTaken
+from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person, SignedDecision
 from storage.log import Log
+from storage.log_places import FolderPlace
 from storage.signatures import Signatory
 
 NOW = datetime(2025, 6, 2, 15, 0, tzinfo=UTC)
@@ -50,7 +56,13 @@ LOG_KEY = NoteKey(name="library.example/log", public=LOG_SIGNER.public)
 
 def log_at(folder: Path, ledger: Ledger) -> Log:
     """A transparency log of the ledger's entries, published in a folder."""
-    return Log(folder=folder, ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
+    return Log(place=FolderPlace(folder), ledger=ledger, key=LOG_KEY, signer=LOG_SIGNER)
+
+
+def folder_of(log: Log) -> Path:
+    """Where `log_at` published it."""
+    assert isinstance(log.files, FolderPlace)
+    return log.files.folder
 
 
 class Clock:
@@ -226,6 +238,15 @@ def export(id: str = "E1", **changed: Any) -> Export:
     )  # fmt: skip
 
 
+def lot(id: str = "M1") -> Lot:
+    paper = Medium(
+        make="", model="", serial="", property_number=None, media_type="paper", source="desk", categorization="confidential"
+    )  # fmt: skip
+    return Lot(
+        id=id, authorities=(), earliest=date(2020, 1, 1), latest=date(2020, 12, 31), planned=NOW, media=(paper,)
+    )  # fmt: skip
+
+
 def rows_of_decisions(case: Case) -> dict[Table, dict[str, object]]:
     """A row for each table of what people decide."""
     signed = {"person": "director", "statement": "{}", "signature": "c2ln"}
@@ -259,14 +280,22 @@ def filled(ledger: Ledger) -> Case:
     ledger.exports.withdraw([SUBJECT], withdrawn=True, actor="test", at=NOW)
     ledger.certificates.issue(certificate(case), actor="test", closing={"counts": {}})
     ledger.cases.halt(True, reason="drill", actor="test", at=NOW)
+    passkey = Passkey(
+        credential="Y3JlZA", person="director", public=generate("x", P256).public, label="phone", added_at=NOW
+    )
+    ledger.people.add_passkey(passkey, actor="director")
+    planned = StepTaken(
+        step=MediaStep.PLAN,
+        person="director",
+        statement={},
+        signature="c2ln",
+        epoch=ledger.holds.epoch(),
+        at=NOW,
+    )
+    ledger.media.plan(lot(), planned)
     with ledger.connection.write(NOW) as entry:
         for table, row in rows_of_decisions(case).items():
             entry.connection.execute(insert(table).values(at=stamp(NOW), **row))
-        entry.connection.execute(
-            insert(tables.passkey).values(
-                credential="Y3JlZA", person="director", public_key="retention-p256 AA==", label="phone", added_at=stamp(NOW)
-            )
-        )  # fmt: skip
     closed = ledger.cases.get(case.id)
     assert closed.state is CaseState.CLOSED
     return closed

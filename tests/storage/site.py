@@ -67,6 +67,8 @@ time-zone = "UTC"
 subject = "patron"
 """
 PLACES = {"loans": (("loan", "ils"), ("aged-loan", "ils")), "sign-ins": (("sign-in", "kiosk"),)}
+TWO_PEOPLE = 'two-person"\ncooling-off = "P0D'
+"""For ``approval``."""
 SMALL = Pace(workers=1, first=3, most=3)
 
 
@@ -149,7 +151,7 @@ class Site:
         )
 
     def open(
-        self, record_type: str = "loans", now: Callable[[], datetime] | None = None
+        self, record_type: str = "loans", now: Callable[[], datetime] | None = None, actor: str = "test"
     ) -> tuple[Plan, Case | None]:
         return open_case(
             ledger=self.ledger,
@@ -159,12 +161,12 @@ class Site:
             schedule_text=self.text,
             record_type=self.schedule.record_type(record_type),
             on=self.today,
-            actor="test",
+            actor=actor,
             now=(now or self.clock)(),
         )
 
-    def opened(self, record_type: str = "loans") -> Case:
-        _, case = self.open(record_type)
+    def opened(self, record_type: str = "loans", actor: str = "test") -> Case:
+        _, case = self.open(record_type, actor=actor)
         assert case is not None
         return case
 

@@ -10,10 +10,10 @@ import pytest
 
 from retention.errors import Unavailable
 from retention.outcomes import Outcome
-from storage import log as log_module
 from storage.ledger.cases import CaseState
 from storage.ledger.ledger import Ledger
 from storage.ledger.log_entries import EntryKind
+from storage.log_places import FolderPlace
 from tests.storage.desk import MATTER, person
 from tests.storage.published import BEGAN, CERTIFIED, WITHOUT, begun, ended, statements
 from tests.storage.site import Site, about
@@ -78,14 +78,10 @@ def test_a_case_that_waits_or_is_stopped_has_not_begun(site: Site) -> None:
 def test_without_a_log_that_can_be_written_nothing_is_destroyed(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really = log_module.write_durably
+    def full(_place: FolderPlace, _name: str, _data: bytes, _before: bytes | None) -> None:
+        raise Unavailable("the log cannot be read or written: No space left on device")
 
-    def full(path: Path, data: bytes) -> None:
-        if path.name == "checkpoint":
-            raise Unavailable("the log cannot be read or written: No space left on device")
-        really(path, data)
-
-    monkeypatch.setattr(log_module, "write_durably", full)
+    monkeypatch.setattr(FolderPlace, "replace", full)
     case = site.opened()
     with pytest.raises(Unavailable, match="No space left"):
         site.destroyer.dispose(case.id)

@@ -16,7 +16,7 @@ from retention.checkpoint import open_checkpoint
 from retention.document import JSON
 from retention.envelope import sign
 from retention.errors import Unavailable, VerificationFailed
-from retention.log_files import LogFiles
+from retention.log_files import LogFolder
 from retention.logged import entry_of
 from retention.signing import generate
 from retention.tiles import MAX_ENTRY, Hashes, Tile, all_tiles, bundles, entry_hash
@@ -25,7 +25,8 @@ from storage import log as log_module
 from storage.ledger.ledger import Ledger
 from storage.ledger.log_entries import EntryKind
 from storage.log import Log
-from tests.storage.desk import LOG_KEY, NOW, SEALING_KEY, behind_its_back, log_at, without_triggers
+from storage.log_places import FolderPlace
+from tests.storage.desk import LOG_KEY, NOW, SEALING_KEY, behind_its_back, folder_of, log_at, without_triggers
 
 
 def entered(ledger: Ledger, count: int) -> None:
@@ -55,7 +56,7 @@ def log(sqlite_ledger: Ledger, tmp_path: Path) -> Log:
 
 
 def files(log: Log) -> dict[str, bytes]:
-    folder = log.files.folder
+    folder = folder_of(log)
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -105,9 +106,7 @@ def test_steps_of_any_size_give_one_log(sqlite_ledger: Ledger, tmp_path: Path) -
     for old in checkpoints:
         assert consistent(old, checkpoints[-1], hashes.consistency(old.size))
     assert includes(checkpoints[-1], entry_hash(b"entry 300"), 300, hashes.inclusion(300))
-    assert not (log.files.folder / "tile" / "0" / "000.p").exists(), (
-        "a whole tile took the place of its parts"
-    )
+    assert not (folder_of(log) / "tile" / "0" / "000.p").exists(), "a whole tile took the place of its parts"
     again = log_at(tmp_path / "again", sqlite_ledger)
     again.publish()
     require_whole(again, size)
@@ -142,17 +141,17 @@ def grown(sqlite_ledger: Ledger, log: Log) -> Log:
 def test_a_writer_killed_before_any_of_its_writes_is_finished_by_the_next(
     grown: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really = log_module.write_durably
+    really = FolderPlace.write
     before = grown.files.checkpoint()
     for kill_at in range(20):
         left = iter(range(kill_at))
 
-        def write(path: Path, data: bytes, left: Iterator[int] = left) -> None:
+        def write(place: FolderPlace, name: str, data: bytes, left: Iterator[int] = left) -> None:
             if next(left, None) is None:
                 raise Killed
-            really(path, data)
+            really(place, name, data)
 
-        monkeypatch.setattr(log_module, "write_durably", write)
+        monkeypatch.setattr(FolderPlace, "write", write)
         try:
             grown.publish()
         except Killed:
@@ -171,7 +170,7 @@ def test_a_torn_file_is_noticed_and_made_again(sqlite_ledger: Ledger, log: Log) 
     whole = files(log)
     chance = random.Random(5)
     for name, data in whole.items():
-        path = log.files.folder / name
+        path = folder_of(log) / name
         place = chance.randrange(len(data))
         changed = data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
         for torn in (b"", data[: len(data) // 2], changed, None):
@@ -189,7 +188,7 @@ def test_the_end_of_the_log_is_looked_at_before_every_append(sqlite_ledger: Ledg
     many(sqlite_ledger, 300)
     log.publish()
     for name in ("tile/entries/001.p/44", "tile/0/001.p/44", "tile/1/000.p/1", "checkpoint"):
-        (log.files.folder / name).write_bytes(b"torn")
+        (folder_of(log) / name).write_bytes(b"torn")
         assert log.publish().repaired
     require_whole(log, 300)
 
@@ -200,22 +199,22 @@ def test_a_lost_checkpoint_is_signed_again_only_over_what_the_files_show(
     many(sqlite_ledger, 300)
     log.publish()
     before = log.files.checkpoint()
-    (log.files.folder / "checkpoint").unlink()
+    (folder_of(log) / "checkpoint").unlink()
     assert log.publish().repaired
     assert log.files.checkpoint() == before
     shorter = Ledger(f"sqlite:///{tmp_path / 'shorter.db'}", SEALING_KEY)
     shorter.connection.upgrade()
     many(shorter, 299)
-    (log.files.folder / "checkpoint").unlink()
+    (folder_of(log) / "checkpoint").unlink()
     with pytest.raises(VerificationFailed, match="fewer entries"):
-        log_at(log.files.folder, shorter).publish()
+        log_at(folder_of(log), shorter).publish()
     with shorter.connection.write(NOW) as entry:
         entry.connection.execute(
             text("INSERT INTO log_entry VALUES (299, 'events', 'x', :e, '2025-06-02T15:00:00.000000Z')"),
             {"e": b"x"},
         )
     with pytest.raises(VerificationFailed, match="disagree"):
-        log_at(log.files.folder, shorter).publish()
+        log_at(folder_of(log), shorter).publish()
     shorter.close()
 
 
@@ -229,7 +228,7 @@ def test_a_ledger_that_was_set_back_is_noticed_and_nothing_is_written(
     restored.connection.upgrade()
     many(restored, 9)
     with pytest.raises(VerificationFailed, match="set back"):
-        log_at(log.files.folder, restored).publish()
+        log_at(folder_of(log), restored).publish()
     assert files(log) == before
     restored.close()
 
@@ -270,7 +269,7 @@ def test_writers_take_turns(ledger: Ledger, tmp_path: Path) -> None:
     opened = log_at(tmp_path / "log", ledger).opened()
     assert opened is not None
     assert opened.root.size == 20
-    assert Hashes(LogFiles(tmp_path / "log").hashes, 20).root() == opened.root
+    assert Hashes(LogFolder(tmp_path / "log").hashes, 20).root() == opened.root
 
 
 def test_a_writer_that_does_not_finish_is_not_waited_for_for_ever(
@@ -292,7 +291,7 @@ def test_hostile_files_are_bounded(log: Log, tmp_path: Path) -> None:
     entered(log._ledger, 1)
     log.publish()
     for name in ("checkpoint", "tile/0/000.p/1"):
-        with (log.files.folder / name).open("wb") as file:
+        with (folder_of(log) / name).open("wb") as file:
             file.truncate(1 << 36)
     with pytest.raises(VerificationFailed, match="too large"):
         log.files.checkpoint()

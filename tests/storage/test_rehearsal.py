@@ -11,9 +11,9 @@ from retention.errors import Refused
 from retention.origin import Origin
 from retention.permissions import Act
 from storage.ledger.ledger import Ledger
-from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
+from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded, pasted
 from storage.signatures import authorise
-from tests.retention.authenticator import ORIGIN, authenticator
+from tests.retention.authenticator import ORIGIN, Authenticator, authenticator
 from tests.storage.desk import NOW, person
 
 STATEMENT: dict[str, JSON] = {"type": "https://retention.example/hold-action/v1", "hold": "H1"}
@@ -37,7 +37,12 @@ def test_what_was_signed_is_what_is_done(sqlite_ledger: Ledger) -> None:
     for changed in ({**STATEMENT, "hold": "H2"}, {**STATEMENT, "more": 1}, {}):
         with pytest.raises(Refused, match="not what would be done now"):
             given.sign(changed)
-    for forged in (deputy.sign(STATEMENT), replace(deputy.sign(STATEMENT), keyid=director.key.keyid)):
+    made_up = Authenticator(key=director.key).sign(STATEMENT)
+    for forged in (
+        deputy.sign(STATEMENT),
+        replace(deputy.sign(STATEMENT), keyid=director.key.keyid),
+        made_up,
+    ):
         with pytest.raises(Refused, match="your signature"):
             replace(given, signed=forged).sign(STATEMENT)
 
@@ -51,3 +56,14 @@ def test_a_passkey_has_to_have_been_asked_by_the_console(sqlite_ledger: Ledger) 
     elsewhere = phone.sign(STATEMENT, origin="https://evil.example")
     with pytest.raises(Refused, match="another site"):
         replace(given, signed=elsewhere).sign(STATEMENT)
+
+
+def test_a_pasted_signature_is_taken_with_the_spaces_around_it(sqlite_ledger: Ledger) -> None:
+    director = person(sqlite_ledger, "director")
+    signed = director.sign(STATEMENT)
+    line = signed.text
+    for text in (line, f"  {line}\n", f"{line[:40]}\r\n{line[40:]}"):
+        assert pasted(director.person, text) == signed
+    for text in ("é", "ÿÿ", line[:-1], "{}", "A" * 2000, f'"{line}"'):
+        with pytest.raises(Refused, match="not what retention sign wrote"):
+            pasted(director.person, text)

@@ -20,10 +20,11 @@ from retention.verify import verify
 from retention.verify_log import LogEvidence
 from storage.ledger.ledger import Ledger
 from storage.log import Log
+from storage.log_places import FolderPlace
 from storage.time_stamping import over_http, stamp
 from tests.independent.tools import require
 from tests.retention.evidence_set import KEYS, LOG_KEY, OTHERS, Handed, handed, written
-from tests.storage.desk import log_at
+from tests.storage.desk import folder_of, log_at
 from tests.storage.test_log import many
 
 CONFIG = """\
@@ -111,7 +112,7 @@ def test_a_checkpoint_is_stamped_once_and_openssl_agrees(
     assert log.files.stamp_after(3) is None
     at = checker(authority.root)(pair[1], pair[0])
     assert abs(datetime.now(UTC) - at) < timedelta(minutes=2)
-    stamps = log.files.folder / "stamps"
+    stamps = folder_of(log) / "stamps"
     words: list[str | Path] = [
         "openssl",
         "ts",
@@ -205,7 +206,7 @@ def test_step_10_takes_the_first_stamp_that_covers_the_certificate(
     files, first, second = handed(tmp_path / "log")
     opened = open_checkpoint(files.checkpoint() or b"", [LOG_KEY])
     assert stamped(files, first, authority).result is Result.NOT_CHECKED
-    stamp(files, opened, authority)
+    stamp(FolderPlace(files.folder), opened, authority)
     assert stamped(files, first, authority).result is Result.PASSED
     assert stamped(files, first, other).result is Result.FAILED
     longer = written(

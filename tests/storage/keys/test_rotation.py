@@ -244,7 +244,7 @@ def test_a_reader_that_holds_the_log_stops_the_rotation_before_the_old_root_goes
 def test_only_one_rotation_at_a_time(scene: Scene) -> None:
     other = scene.vault.opened()
     try:
-        with other.db.alone(), pytest.raises(Refused, match="another rotation"):
+        with other.db.turn(), pytest.raises(Refused, match="another rotation"):
             scene.vault.store.rotate(at=scene.vault.now())
     finally:
         other.close()

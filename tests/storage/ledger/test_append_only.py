@@ -34,6 +34,8 @@ EVIDENCE = (
     "hold_revision",
     "item_exception",
     "ruling",
+    "media_lot",
+    "media_step",
 )
 CHANGEABLE = {"case_file", "hold", "counter"}
 NO_EVIDENCE = {

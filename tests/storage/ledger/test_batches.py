@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from retention.errors import Refused, UsageError, VerificationFailed
 from storage.ledger.batches import Range
@@ -23,6 +26,42 @@ def test_an_intent_is_open_until_it_has_its_outcome(ledger: Ledger) -> None:
     (done,) = ledger.batches.settled(case.id, with_leaves=True)
     assert (done.codes, done.leaves, done.range.items) == ("DWA", LEAF * 3, 3)
     assert ledger.batches.open_intents("C1") == []
+
+
+def test_concluded_batches_come_oldest_first_and_whole_however_many_are_read_at_once(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.ledger.batches.READ_AT_ONCE", 2)
+    case, lease = begun(ledger, items=15)
+    places = [Range(part=0, offset=3 * number, first=3 * number, items=3) for number in (4, 0, 3, 1, 2)]
+    intents = [intended(ledger, case, lease, where=where) for where in places]
+    for intent in reversed(intents):
+        concluded(ledger, case, lease, intent, codes="DDD")
+    assert [batch.range for batch in ledger.batches.settled(case.id)] == places
+    assert [batch.leaves for batch in ledger.batches.settled(case.id, with_leaves=True)] == [LEAF * 3] * 5
+
+
+def test_the_leaves_of_a_case_are_never_sorted_by_the_database(sqlite_ledger: Ledger) -> None:
+    """SQLite sorts whole rows in memory: that would be all leaves of ten million records at once."""
+    case, lease = begun(sqlite_ledger)
+    concluded(sqlite_ledger, case, lease, intended(sqlite_ledger, case, lease), codes="DDD")
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        asked.append((statement, parameters))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", listen)
+    try:
+        assert len(list(sqlite_ledger.batches.settled(case.id, with_leaves=True))) == 1
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", listen)
+    with_leaves = [(statement, parameters) for statement, parameters in asked if "leaves" in statement]
+    assert with_leaves
+    assert sqlite_ledger.connection.path is not None
+    with sqlite3.connect(sqlite_ledger.connection.path) as connection:
+        for statement, parameters in with_leaves:
+            steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+            assert not any("TEMP B-TREE" in step for step in steps), steps
 
 
 def test_an_outcome_is_written_once(ledger: Ledger) -> None:

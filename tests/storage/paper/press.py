@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from retention.facts import AppliedRule, Medium, Method, Person, Residual, State, Window
 from storage.paper.document_key import DocumentKey, load, self_signed
 from storage.paper.signature import printed
+from storage.sealed.erasures import DOUBTFUL, REVIVED
 from tests.retention import certificate_facts as invented
 
 BEGUN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -95,6 +96,22 @@ def final() -> bytes:
         residual=Residual(windows=(Window(copy="backups", store="evergreen", until=date(2026, 11, 20)),)),
         evidence__leaves=1,
     )  # fmt: skip
+
+
+def superseded() -> bytes:
+    """An earlier certificate no longer holds: the keys that were destroyed may open again."""
+    return invented.sealed(
+        identity__id="C-2026-0007-s",
+        identity__state=State.SUPERSEDED,
+        identity__supersedes="C-2026-0007-p",
+        identity__reason=REVIVED,
+        what__locations=(invented.place(method=Method.CRYPTOGRAPHIC_ERASE, objects=4, unsealed_before=0),),
+        how__keys_destroyed=tuple(f"0123456789abcdef0123456789abcde{number}" for number in range(4)),
+        how__root="R0123456789ab",
+        residual=Residual(
+            windows=(Window(copy="backups", store="evergreen", until=date(2027, 2, 18)), DOUBTFUL)
+        ),
+    )
 
 
 def page(envelope: bytes = ENVELOPE, key: DocumentKey = KEY) -> bytes:

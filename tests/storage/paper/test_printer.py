@@ -21,11 +21,17 @@ from retention.errors import VerificationFailed
 from storage.paper.content import page
 from storage.paper.parsed import parse
 from storage.paper.printer import UNKNOWN_LETTER, maker, render, shown_letters
+from storage.sealed.erasures import REVIVED
 from tests.retention import certificate_facts as invented
 from tests.storage.paper import press
 
 GOLDEN = Path(__file__).parent / "golden"
-CASES = {"certificate": lambda: press.ENVELOPE, "crowded": press.crowded, "final": press.final}
+CASES = {
+    "certificate": lambda: press.ENVELOPE,
+    "crowded": press.crowded,
+    "final": press.final,
+    "superseded": press.superseded,
+}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +92,20 @@ def test_everything_to_sign_off_is_on_one_page(printed: dict[str, Path], name: s
     for said in ("Certificate of Destruction", "RULE AND AUTHORITY", "STATEMENT", "retention certificate verify", "Reviewed and filed: Library Director"):  # fmt: skip
         assert said in first
     assert "Annex" in press.said("pdftotext", "-f", "2", "-l", "2", printed[name], "-")
+
+
+@pytest.mark.usefixtures("poppler")
+def test_a_superseded_certificate_says_first_that_another_no_longer_holds_and_claims_nothing_itself(
+    printed: dict[str, Path],
+) -> None:
+    text = " ".join(press.said("pdftotext", printed["superseded"], "-").split())
+    first = f"Certificate C-2026-0007-p no longer holds: {REVIVED}. Nothing is claimed to be final."
+    assert first in text
+    assert text.index("SUPERSEDED") < text.index(first) < text.index("It said that on November 20, 2026")
+    for claim in ("Provisional", "Nothing is pending", "On November 20, 2026, Three Rivers"):
+        assert claim not in text
+    assert text.count("Claimed then.") == 3
+    assert "no longer holds" not in press.said("pdftotext", printed["final"], "-")
 
 
 @pytest.mark.usefixtures("poppler")

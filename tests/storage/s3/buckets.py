@@ -94,6 +94,16 @@ class Bucket:
         below = [(one.removeprefix(self.prefix), id) for one, id in found if one.startswith(self.prefix)]
         return sorted(one for one in below if key is None or one[0] == key)
 
+    def contents(self, key: str) -> list[bytes]:
+        """What every version at a key holds, the newest first."""
+        full = self.prefix + key
+        listed = self.client.list_object_versions(Bucket=self.name, Prefix=full).get("Versions", ())
+        return [
+            self.client.get_object(Bucket=self.name, Key=full, VersionId=one["VersionId"])["Body"].read()
+            for one in listed
+            if one["Key"] == full
+        ]
+
     def holds(self, key: str) -> bool:
         """Whether anything is at a key. Asked for the object first: a listing takes moto as long as the bucket is large."""
         if pool().request("HEAD", self._url(key)).status == 200:

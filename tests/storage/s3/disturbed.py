@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 HANDED_ON = ("Content-Type", "Content-MD5", "Content-Length", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
              "x-amz-object-lock-legal-hold", "x-amz-date", "Authorization", "x-amz-content-sha256", "x-amz-bypass-governance-retention",
-             "x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm")  # fmt: skip
+             "x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm", "If-Match", "If-None-Match")  # fmt: skip
 
 
 class Asked(NamedTuple):
@@ -26,6 +26,7 @@ class Asked(NamedTuple):
     path: str
     query: dict[str, list[str]]
     body: bytes
+    conditional: bool = False
 
     @property
     def deletes(self) -> bool:
@@ -91,7 +92,13 @@ def _handler(line: Line) -> type[BaseHTTPRequestHandler]:
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             parts = urlsplit(self.path)
-            asked = Asked(self.command, parts.path, parse_qs(parts.query, keep_blank_values=True), body)
+            asked = Asked(
+                self.command,
+                parts.path,
+                parse_qs(parts.query, keep_blank_values=True),
+                body,
+                conditional="If-Match" in self.headers or "If-None-Match" in self.headers,
+            )
             with line.lock:
                 line.asked.append(asked)
             headers: dict[str, str] = {}

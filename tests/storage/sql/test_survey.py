@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from retention.decide import KeepReason
 from retention.errors import StoreUnavailable, VerificationFailed
@@ -142,6 +143,44 @@ def test_a_sealed_hold_keeps_under_a_generic_reason(database: Database) -> None:
     found, written, _ = survey(database, criteria(WHOLE), [sealed, hold(2)])
     assert written == lines(3, 6)
     assert (found.kept[KeepReason.NOT_ELIGIBLE], found.kept[KeepReason.HELD]) == (3, 3)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("width", "largest"), [("smallint", 32_767), ("integer", 2**31 - 1), ("bigint", 2**63 - 1)]
+)
+def test_a_hold_on_a_number_too_large_for_its_column_keeps_nothing_and_hinders_nothing(
+    postgresql_database: Database, width: str, largest: int
+) -> None:
+    build(postgresql_database)
+    postgresql_database.run(
+        f"ALTER TABLE loan ALTER COLUMN patron TYPE {width}",
+        f"UPDATE loan SET patron = CASE id WHEN 4 THEN {largest} WHEN 5 THEN {-largest - 1} ELSE 1 END",
+    )
+    found, written, _ = survey(
+        postgresql_database, criteria(WHOLE), [hold(largest, -largest - 1, largest + 1, -largest - 2, 2**80)]
+    )
+    assert written == lines(1, 2, 3, 6, 7, 8)
+    assert found.kept[KeepReason.HELD] == 2
+
+
+@pytest.mark.postgresql
+def test_held_numbers_are_compared_as_what_the_column_holds(postgresql_database: Database) -> None:
+    """A list of another width is searched one by one for every row of the table, a list of its own by hash."""
+    build(postgresql_database)
+    asked: list[str] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", listen)
+    try:
+        survey(postgresql_database, criteria(WHOLE), [hold(1, 2)])
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", listen)
+    held = [statement for statement in asked if '"patron" = ANY' in statement]
+    assert held
+    assert all("::INTEGER[]" in statement for statement in held)
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,61 @@ def upgrade() -> None:
         append_only.refuse(table, "DELETE", f"{table} is append-only")
         append_only.refuse_replacing(table, key, *(["public_key"] if table == "passkey" else []))
     _ways_of_a_hold()
+    _four_eyes()
+    op.create_index(op.f("ix_case_file_opened_at_id"), "case_file", ["opened_at", "id"])
+    op.create_index(op.f("ix_certificate_at_id"), "certificate", ["at", "id"])
     if op.get_bind().dialect.name == "postgresql":
         for table in ("hold_action", "approval"):
             op.alter_column(table, "signature", type_=sa.Text(), existing_nullable=False)
+
+
+def _four_eyes() -> None:
+    """The database itself lets nothing be destroyed before enough different people have approved, as far as it can tell: it
+    counts people and leaves signatures, roles and cooling-off to those who read them."""
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    counted = (
+        "SELECT value FROM json_each(NEW.cleared_by)"
+        if sqlite
+        else "SELECT value::integer FROM jsonb_array_elements_text(NEW.cleared_by::jsonb)"
+    )
+    enough = f"""(
+        SELECT count(DISTINCT a.person) FROM approval a
+        WHERE a.case_id = NEW.id AND a.decision = 'approve' AND a.person <> NEW.opened_by AND a.id IN ({counted})
+        AND a.epoch >= (SELECT coalesce(max(e.epoch), 0) FROM item_exception e WHERE e.case_id = NEW.id)
+        AND NOT EXISTS (
+            SELECT 1 FROM approval w
+            WHERE w.case_id = a.case_id AND w.person = a.person AND w.decision = 'withdraw' AND w.id > a.id
+        )
+    ) >= CASE NEW.approval_kind
+        WHEN 'standing' THEN (CASE WHEN NEW.brakes = '{{}}' THEN 0 ELSE 1 END) WHEN 'custodian' THEN 1 ELSE 2 END"""  # noqa: S608  # our own names
+    message = "refused: too few different people approved this case"
+    begins = "OLD.destroying_since IS NULL AND NEW.destroying_since IS NOT NULL"
+    if sqlite:
+        op.execute(
+            f"CREATE TRIGGER refuse_unapproved BEFORE UPDATE ON case_file FOR EACH ROW WHEN {begins} AND NOT coalesce({enough}, 0) "
+            f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+        )
+        op.execute(
+            "CREATE TRIGGER refuse_begun BEFORE INSERT ON case_file FOR EACH ROW WHEN NEW.destroying_since IS NOT NULL "
+            f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+        )
+        return
+    op.execute(
+        "CREATE FUNCTION refuse_unapproved() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN IF NOT coalesce({enough}, false) THEN RAISE EXCEPTION '{message}'; END IF; RETURN NEW; END $$"
+    )
+    op.execute(
+        f"CREATE TRIGGER refuse_unapproved BEFORE UPDATE ON case_file FOR EACH ROW WHEN ({begins}) "
+        "EXECUTE FUNCTION refuse_unapproved()"
+    )
+    op.execute(
+        "CREATE FUNCTION refuse_begun() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{message}'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER refuse_begun BEFORE INSERT ON case_file FOR EACH ROW WHEN (NEW.destroying_since IS NOT NULL) "
+        "EXECUTE FUNCTION refuse_begun()"
+    )
 
 
 def _ways_of_a_hold() -> None:

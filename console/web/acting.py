@@ -1,0 +1,123 @@
+"""Acts that need a signature: rehearsed, shown, signed, then done as signed.
+
+The operation runs twice. The first time it asks everything that could refuse it and stops where it would sign; what it would
+sign is kept as a sealed draft and shown. The second time it runs with the signature, and refuses when it would now state
+anything else. A draft is used once: a form sent twice does nothing the second time.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from console.web.desk import Desk
+from console.web.doors import Visit
+from console.web.problems import NotFound
+from retention.document import JSON, encode
+from retention.errors import Refused, RetentionError
+from retention.origin import Origin
+from retention.signed import Signed
+from storage.ledger.drafts import Draft, DraftKind
+from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
+from storage.signatures import Signing
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """``run``: does it, as `Signing` says who. ``tell``: what it is about, in words, as pairs. ``done``: where to go on."""
+
+    name: str
+    title: str
+    run: Callable[[Desk, Signing, Values], None]
+    tell: Callable[[Desk, Values], list[tuple[str, str]]]
+    done: Callable[[Values], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToSign:
+    """An act that waits for its signature."""
+
+    draft: Draft
+    operation: Operation
+
+    @property
+    def values(self) -> Values:
+        values: Values = self.draft.body["values"]
+        return values
+
+    @property
+    def statement(self) -> dict[str, JSON]:
+        statement: dict[str, JSON] = self.draft.body["statement"]
+        return statement
+
+    @property
+    def text(self) -> str:
+        """Exactly what is signed: canonical JSON."""
+        return encode(self.statement).decode("utf-8")
+
+    @property
+    def readable(self) -> str:
+        return json.dumps(self.statement, indent=2, ensure_ascii=False)
+
+
+def rehearse(visit: Visit, operation: Operation, values: Values) -> Response:
+    """Ask everything that could refuse it, and go on to the page that asks for the signature. Raises what the act raises."""
+    desk, person, at = visit.desk, visit.who, visit.desk.now()
+    by = Rehearsal(person=person, public=person.public, at=at)
+    try:
+        operation.run(desk, by, values)
+    except SignatureNeeded as needed:
+        body = {
+            "act": operation.name, "values": dict(values), "statement": needed.statement, "at": at.isoformat(),
+        }  # fmt: skip
+        return visit.see(f"/sign/{desk.ledger.drafts.keep(person.name, DraftKind.TO_SIGN, body, at)}")
+    raise Refused("this act asked for no signature", "report this: it is a fault")
+
+
+def waiting(visit: Visit, id: str, operations: Mapping[str, Operation]) -> ToSign:
+    """What this person was about to sign. Raises `NotFound`."""
+    draft = visit.desk.ledger.drafts.get(id, visit.who.name, DraftKind.TO_SIGN, visit.desk.now())
+    if draft is None:
+        raise NotFound
+    return ToSign(draft=draft, operation=operations[draft.body["act"]])
+
+
+def own_signature(visit: Visit, text: str) -> Signed:
+    """What `retention sign` printed. Raises `Refused`."""
+    try:
+        signature = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        signature = b""
+    if not signature:
+        raise Refused("this is not a signature", "paste the whole line that retention sign printed")
+    return Signed.own(visit.who.public, signature)
+
+
+def carry_out(visit: Visit, act: ToSign, by: Signing) -> str:
+    """Do it, once. Returns where to go on. Whatever fails leaves everything as it was."""
+    desk = visit.desk
+    if not desk.ledger.drafts.use(act.draft, desk.now()):
+        return act.operation.done(act.values)
+    try:
+        act.operation.run(desk, by, act.values)
+    except RetentionError:
+        desk.ledger.drafts.give_back(act.draft, desk.now())
+        raise
+    return act.operation.done(act.values)
+
+
+def presigned(visit: Visit, act: ToSign, signed: Signed) -> Presigned:
+    """The person with the signature of their own key."""
+    return Presigned(
+        person=visit.who, public=visit.who.public, at=datetime.fromisoformat(act.draft.body["at"]),
+        statement=act.statement, signed=signed, origin=Origin(visit.desk.origin),
+    )  # fmt: skip

@@ -1,0 +1,40 @@
+"""Who may know of a hold. To anybody else a sealed hold is not there: not in a list, a count, an event or an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from console.web.doors import Visit
+from console.web.problems import NotFound
+from retention.permissions import Act
+from storage.ledger.holds import HoldFile
+from storage.seeing import may_see
+
+
+def may_know(visit: Visit, file: HoldFile) -> bool:
+    """Of a sealed hold: those on its need-to-know list, as far as their role reads matters at all."""
+    return not file.sealed or (visit.may(Act.READ_MATTERS) and may_see(file, visit.who.name))
+
+
+def known(visit: Visit) -> tuple[HoldFile, ...]:
+    """Every hold that this person may know of, newest first."""
+    return tuple(file for file in visit.desk.ledger.holds.every() if may_know(visit, file))
+
+
+def found(visit: Visit, id: str) -> HoldFile:
+    """Raises `NotFound` for a hold that is not there, or not for this person: the two look alike."""
+    for file in known(visit):
+        if file.id == id:
+            return file
+    raise NotFound
+
+
+def hidden(visit: Visit) -> frozenset[str]:
+    """Ids of what is to leave no trace for this person."""
+    return frozenset(file.id for file in visit.desk.ledger.holds.every() if not may_know(visit, file))
+
+
+def without(visit: Visit, ids: Iterable[str]) -> list[str]:
+    """These ids without the hidden ones."""
+    away = hidden(visit)
+    return [id for id in ids if id not in away]

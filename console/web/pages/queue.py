@@ -1,0 +1,96 @@
+"""The first page: what waits for this person, and what waits for others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from console.cli import words
+from console.web import knowing
+from console.web.doors import Doors, Here, Visit
+from retention.holds import HoldState
+from retention.permissions import Act
+from storage.ledger.cases import CaseState
+
+doors = Doors()
+AT_MOST = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """``yours``: this person can do it. ``grave``: ``stop`` or ``wait``, as it is coloured."""
+
+    path: str
+    title: str
+    why: str
+    yours: bool
+    grave: str
+
+
+@doors.get("/", Act.READ)
+def queue(visit: Here) -> Response:
+    """What waits for a decision."""
+    waiting = [*_cases(visit), *_holds(visit)]
+    halted = visit.desk.ledger.cases.halted()
+    facts = {"waiting": [_facts(one) for one in waiting], "halted": halted}
+    yours = [one for one in waiting if one.yours]
+    others = [one for one in waiting if not one.yours]
+    return visit.page("queue.html", title="Queue", facts=facts, yours=yours, others=others, halt=halted)
+
+
+def _cases(visit: Visit) -> list[Waiting]:
+    desk, found = visit.desk, []
+    for line in desk.ledger.lists.cases(state=CaseState.STARTED, limit=AT_MOST):
+        if line.destroying_since is not None:
+            continue
+        standing = desk.dispositions.standing(desk.ledger.cases.get(line.id))
+        if standing is None or standing.ready:
+            continue
+        decided = {one.person for one in desk.ledger.people.decisions(line.id)} - set(standing.void)
+        yours = visit.may(Act.APPROVE) and visit.who.name not in decided and standing.not_before is None
+        title = f"{desk.title_of(line.record_type)}: {words.plural(line.records, 'record')}"
+        grave = "stop" if standing.braked else "wait"
+        found.append(
+            Waiting(
+                path=f"/cases/{line.id}", title=title, why=words.waiting(standing), yours=yours, grave=grave
+            )
+        )
+    return found
+
+
+def _holds(visit: Visit) -> list[Waiting]:
+    found, who = [], visit.who.name
+    for file in knowing.known(visit):
+        path = f"/holds/{file.id}"
+        if file.state is HoldState.PROVISIONAL:
+            late = file.provisional_until is not None and file.provisional_until <= visit.desk.now()
+            yours = visit.may(Act.CONFIRM_HOLD) and file.placed_by != who
+            why = (
+                "its confirmation is overdue; it keeps all the same"
+                if late
+                else "a second person has to confirm it"
+            )
+            found.append(
+                Waiting(
+                    path=path, title=f"Hold {file.id}", why=why, yours=yours, grave="stop" if late else "wait"
+                )
+            )
+        elif file.state is HoldState.RELEASE_REQUESTED:
+            asked = [step.person for step in file.actions if step.action == "request-release"]
+            yours = visit.may(Act.CONFIRM_HOLD) and asked[-1:] != [who]
+            why = "its release waits for a second person; it keeps"
+            found.append(Waiting(path=path, title=f"Hold {file.id}", why=why, yours=yours, grave="wait"))
+        elif file.state.keeps and file.review_on is not None and file.review_on <= visit.desk.today():
+            yours = visit.may(Act.PLACE_HOLD)
+            found.append(
+                Waiting(
+                    path=path, title=f"Hold {file.id}", why="its review is due", yours=yours, grave="wait"
+                )
+            )
+    return found
+
+
+def _facts(one: Waiting) -> dict[str, Any]:
+    return {"path": one.path, "title": one.title, "why": one.why, "yours": one.yours}

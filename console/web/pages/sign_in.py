@@ -1,0 +1,146 @@
+"""Signing in and out, and setting a password with an invitation."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from console.web import passwords
+from console.web.doors import COOKIE, PUBLIC, Doors, Here, Visit
+from console.web.forms import Typed
+from retention.errors import UsageError
+from storage.ledger.drafts import DraftKind
+
+doors = Doors()
+
+WRONG = "The name or the password is not right."
+
+
+@doors.get("/sign-in", PUBLIC)
+def sign_in(visit: Here, next: str = "/", draft: str = "") -> Response:
+    """The form to sign in with."""
+    if visit.person is not None:
+        return visit.see(local(next))
+    return _form(visit, next=local(next), draft=draft)
+
+
+@doors.post("/sign-in", PUBLIC, fields=("name", "password", "next", "draft"))
+def signed_in(visit: Here, form: Typed) -> Response:
+    """Sign in with name and password."""
+    desk, now = visit.desk, visit.desk.now()
+    name, next, draft = form.one("name"), local(form.one("next")), form.one("draft")
+    accounts, address = desk.ledger.accounts, address_of(visit)
+    until = accounts.refused_until(name, address, now)
+    if until is not None:
+        told = "Too many attempts failed. Wait a quarter of an hour and try again."
+        return _form(visit, next=next, draft=draft, name=name, errors={"name": told}, status=429)
+    account = accounts.get(name)
+    right = passwords.is_right(
+        next_value(form.values.get("password")), None if account is None else account.password
+    )
+    if not right or not is_active(visit, name):
+        accounts.failed(name, address, now)
+        return _form(visit, next=next, draft=draft, name=name, errors={"name": WRONG}, status=422)
+    accounts.succeeded(name, address, now)
+    return welcome(visit, name, "password", next=next, draft=draft)
+
+
+@doors.post("/sign-out", PUBLIC)
+def sign_out(visit: Here) -> Response:
+    """End the session."""
+    if visit.session is not None:
+        visit.desk.ledger.accounts.end(visit.session.person, visit.session.id, at=visit.desk.now())
+    response = visit.see("/sign-in")
+    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    return response
+
+
+@doors.get("/invitation", PUBLIC)
+def invitation(visit: Here, code: str = "") -> Response:
+    """The form to set a password with the code of an invitation."""
+    return _invitation(visit, code=code)
+
+
+@doors.post("/invitation", PUBLIC, fields=("code", "password", "again"))
+def invited(visit: Here, form: Typed) -> Response:
+    """Set the password and sign in."""
+    desk, now, address = visit.desk, visit.desk.now(), address_of(visit)
+    code, password = form.one("code"), next_value(form.values.get("password"))
+    accounts = desk.ledger.accounts
+    if accounts.refused_until("", address, now) is not None:
+        told = "Too many attempts failed. Wait a quarter of an hour and try again."
+        return _invitation(visit, code=code, errors={"code": told}, status=429)
+    name = accounts.invited(code, now)
+    if name is None or not is_active(visit, name):
+        accounts.failed("", address, now)
+        told = "This code is not valid: it was used already, is too old or has a typing mistake. Ask for a new one."
+        return _invitation(visit, code=code, errors={"code": told}, status=422)
+    errors = new_password_errors(form, name, desk.ledger.people.get(name).full_name)
+    if errors:
+        return _invitation(visit, code=code, errors=errors, status=422)
+    if accounts.use_invitation(code, now) is None:
+        return _invitation(visit, code=code, errors={"code": "This code was used just now."}, status=422)
+    accounts.set_password(name, passwords.hashed(password), actor=name, at=now)
+    return welcome(visit, name, "password", next="/", draft="")
+
+
+def new_password_errors(form: Typed, *about: str) -> dict[str, str]:
+    """What is wrong with a new password typed twice, by field."""
+    password = next_value(form.values.get("password"))
+    problem = passwords.problem_of(password, *about)
+    if problem is not None:
+        return {"password": problem}
+    if password != next_value(form.values.get("again")):
+        return {"again": "The two passwords are not the same."}
+    return {}
+
+
+def welcome(visit: Visit, name: str, how: str, *, next: str, draft: str) -> Response:
+    """Begin a session, with a new cookie whatever was there before, and go where the person wanted to."""
+    desk, now = visit.desk, visit.desk.now()
+    before = None if visit.session is None else visit.session.id
+    token = desk.ledger.accounts.start(name, how, now, instead_of=before)
+    kept = desk.ledger.drafts.get(draft, name, DraftKind.TYPED, now) if draft else None
+    response = visit.see(f"{local(str(kept.body['page']))}?draft={draft}" if kept is not None else next)
+    response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
+    return response
+
+
+def is_active(visit: Visit, name: str) -> bool:
+    try:
+        visit.desk.ledger.people.get(name)
+    except UsageError:
+        return False
+    return True
+
+
+def address_of(visit: Visit) -> str:
+    client = visit.request.client
+    return "" if client is None else client.host
+
+
+def local(path: str) -> str:
+    """A page of ours; the first page for anything else, so that nobody is sent elsewhere."""
+    plain = path.isprintable() and path.startswith("/") and not path.startswith(("//", "/\\"))
+    return path if plain and "\\" not in path else "/"
+
+
+def next_value(values: tuple[str, ...] | None) -> str:
+    """A password as it was typed, spaces and all."""
+    return next(iter(values or ()), "")
+
+
+def _form(
+    visit: Visit, *, next: str, draft: str, name: str = "", errors: dict[str, str] | None = None, status: int = 200
+) -> Response:  # fmt: skip
+    return visit.page(
+        "sign_in.html", title="Sign in", facts={}, status=status, next=next, draft=draft, name=name, errors=errors or {}
+    )  # fmt: skip
+
+
+def _invitation(
+    visit: Visit, *, code: str, errors: dict[str, str] | None = None, status: int = 200
+) -> Response:
+    return visit.page(
+        "invitation.html", title="Set your password", facts={}, status=status, code=code, errors=errors or {},
+        shortest=passwords.SHORTEST,
+    )  # fmt: skip

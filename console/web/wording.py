@@ -1,0 +1,93 @@
+"""How facts are told in pages: numbers, days, moments, sizes, states. The words are those of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from console.cli import words
+from retention.permissions import Act
+from retention.schedule import Period
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def day(value: date | None) -> str:
+    """ "2 June 2025"."""
+    return "" if value is None else f"{value.day} {value:%B %Y}"
+
+
+@pass_context
+def moment(context: Context, value: datetime | None) -> Markup:
+    """On the library's clock, with its zone, and machine readable."""
+    if value is None:
+        return Markup("")
+    local = value.astimezone(context["zone"])
+    return Markup('<time datetime="{}">{}</time>').format(
+        value.isoformat(timespec="seconds"),
+        f"{local.day} {local:%B %Y}, {local:%H:%M} {local.tzname()}",
+    )
+
+
+def short(digest: str) -> str:
+    """A digest as people compare it."""
+    return digest[:12]
+
+
+def path(value: object) -> str:
+    """One piece of an address."""
+    return quote(str(value), safe="")
+
+
+def period(value: Period | None) -> str:
+    """ "7 years", "1 month and 15 days"; "" for none."""
+    if value is None:
+        return ""
+    parts = [
+        words.plural(number, unit)
+        for number, unit in ((value.years, "year"), (value.months, "month"), (value.days, "day"))
+        if number
+    ]
+    return words.listed(parts) if parts else "no time"
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "number": number, "day": day, "moment": moment, "short": short, "seg": path, "plural": words.plural,
+}  # fmt: skip
+NAVIGATION = (
+    ("/", "Queue"),
+    ("/holds", "Holds"),
+    ("/cases", "Cases"),
+    ("/certificates", "Certificates"),
+    ("/schedule", "Schedule"),
+    ("/forecast", "Forecast"),
+    ("/undecided", "Cannot decide"),
+    ("/events", "Events"),
+)
+
+
+def section(path: str) -> str:
+    """The page of the navigation that a path belongs to."""
+    return "/" if path == "/" else f"/{path.split('/')[1]}"
+
+
+CASE_SHORT = {"started": "Open", "closed": "Done", "returned": "Sent back", "failed": "Stopped"}
+CASE_COLOUR = {"started": "wait", "closed": "done", "returned": "plain", "failed": "stop"}
+HOLD_COLOUR = {
+    "requested": "wait", "declined": "plain", "placing": "wait", "provisional": "wait", "active": "done", "release-requested": "wait",
+    "in-grace": "wait", "released": "plain",
+}  # fmt: skip
+CERTIFICATE_COLOUR = {"final": "done", "provisional": "wait", "superseded": "stop"}
+
+GLOBALS: Mapping[str, Any] = {
+    "words": words, "NAVIGATION": NAVIGATION, "section": section, "period": period, "Act": Act, "CASE_SHORT": CASE_SHORT,
+    "CASE_COLOUR": CASE_COLOUR, "HOLD_COLOUR": HOLD_COLOUR, "CERTIFICATE_COLOUR": CERTIFICATE_COLOUR,
+}  # fmt: skip

@@ -1,0 +1,95 @@
+"""What became of people after they were added: roles given, disabled and enabled, the code of ethics acknowledged.
+
+A person's row never changes; what is written here does not either. The last step of its kind counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from retention.permissions import Role
+from storage.ledger import tables
+from storage.ledger.connection import LedgerConnection, stamp, unstamp
+
+
+class PersonStepKind(StrEnum):
+    ROLE = "role"
+    """``value``: the role from now on."""
+    DISABLED = "disabled"
+    ENABLED = "enabled"
+    ETHICS = "ethics"
+    """The code of ethics acknowledged; ``value``: for the year."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonStep:
+    person: str
+    step: str
+    value: str
+    actor: str
+    at: datetime
+
+
+class PersonSteps:
+    def __init__(self, connection: LedgerConnection) -> None:
+        self._db = connection
+
+    def take(self, step: PersonStep, *, signed: Mapping[str, Any] | None = None) -> None:
+        """``signed``: statement and signature, where the person signed it; kept in the event."""
+        with self._db.write(step.at) as entry:
+            entry.connection.execute(
+                insert(tables.person_step).values(
+                    person=step.person, step=step.step, value=step.value, actor=step.actor, at=stamp(step.at)
+                )
+            )
+            body = {"value": step.value, **(signed or {})}
+            entry.record(f"person.{step.step}", actor=step.actor, subject=step.person, body=body)
+
+    def of(self, person: str) -> list[PersonStep]:
+        """Oldest first."""
+        step = tables.person_step.c
+        with self._db.read() as connection:
+            return [
+                PersonStep(
+                    person=row.person, step=row.step, value=row.value, actor=row.actor, at=unstamp(row.at)
+                )
+                for row in connection.execute(
+                    select(tables.person_step).where(step.person == person).order_by(step.id)
+                )
+            ]
+
+    def acknowledged(self, person: str, year: int) -> bool:
+        """Whether the person acknowledged the code of ethics for that year."""
+        return any(one.step == PersonStepKind.ETHICS and one.value == str(year) for one in self.of(person))
+
+
+def standing_now(connection: Connection) -> tuple[dict[str, Role], set[str]]:
+    """Roles given after people were added, and who is disabled."""
+    roles: dict[str, Role] = {}
+    disabled: set[str] = set()
+    for row in connection.execute(select(tables.person_step).order_by(tables.person_step.c.id)):
+        if row.step == PersonStepKind.ROLE:
+            roles[row.person] = Role(row.value)
+        elif row.step == PersonStepKind.DISABLED:
+            disabled.add(row.person)
+        elif row.step == PersonStepKind.ENABLED:
+            disabled.discard(row.person)
+    return roles, disabled
+
+
+def role_given(connection: Connection, person: str, at: datetime) -> str | None:
+    """The role in the last step until then; ``None`` when there was none."""
+    step = tables.person_step.c
+    found = connection.execute(
+        select(step.value)
+        .where(step.person == person, step.step == PersonStepKind.ROLE.value, step.at <= stamp(at))
+        .order_by(step.id.desc())
+        .limit(1)
+    ).scalar()
+    return None if found is None else str(found)

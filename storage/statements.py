@@ -1,0 +1,127 @@
+"""What people sign: the kinds of statements, where each stands in the ledger, and whether every one there is signed by whom it says.
+
+A row of the ledger has columns beside the statement; they have to say the same, else somebody changed what people decided.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Table, select
+
+from retention.approval import TYPE as APPROVAL
+from retention.document import JSON, write
+from retention.errors import UsageError, VerificationFailed
+from retention.signed import from_text
+from retention.verify_signed import verify_signed
+from storage.hold_steps import STATEMENT_TYPE as HOLD_ACTION
+from storage.ledger import tables
+from storage.ledger.connection import unstamp
+from storage.ledger.ledger import Ledger
+from storage.ledger.people import Person
+from storage.signatures import key_of
+
+EXCEPTION = "https://retention.example/exception/v1"
+RULING = "https://retention.example/ruling/v1"
+MAX_VALUES = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """``noun``: of one such statement. ``columns``: what stands in the table and, under the second name, in the statement."""
+
+    noun: str
+    table: Table
+    columns: Mapping[str, str]
+
+    def differs(self, row: Row[Any], said: Mapping[str, Any]) -> bool:
+        """Whether the statement says something else than the row, or nothing about it."""
+        columns = row._mapping
+        return said.get("at") != write(unstamp(row.at)) or any(
+            columns[column]
+            not in (said[member] if isinstance(said.get(member), list) else [said.get(member)])
+            for column, member in self.columns.items()
+        )
+
+
+KINDS: dict[str, Kind] = {
+    APPROVAL: Kind(
+        noun="decision on a case", table=tables.approval, columns={"case_id": "case", "decision": "decision"}
+    ),
+    HOLD_ACTION: Kind(
+        noun="step of a hold", table=tables.hold_action,
+        columns={"hold_id": "hold", "action": "action", "person": "person", "document_digest": "document"},
+    ),
+    EXCEPTION: Kind(
+        noun="exception from a case", table=tables.item_exception,
+        columns={"case_id": "case", "ordinal": "positions", "person": "person"},
+    ),
+    RULING: Kind(
+        noun="decision on a record type", table=tables.ruling,
+        columns={"record_type": "recordType", "kind": "kind", "until": "until", "person": "person"},
+    ),
+}  # fmt: skip
+
+
+def kind_of(statement: JSON) -> Kind:
+    """The kind of a statement that somebody is asked to sign. Raises `UsageError` for what is none of ours."""
+    kind = KINDS.get(str(statement.get("type"))) if isinstance(statement, dict) else None
+    if kind is None:
+        raise UsageError("this is not a statement that people sign here", "give exactly what the page shows")
+    return kind
+
+
+def in_words(statement: Mapping[str, JSON]) -> Iterator[str]:
+    """Everything a statement says, line by line; nothing is left out. Raises `UsageError` for one that cannot be told."""
+    yield f"{kind_of(dict(statement)).noun}:"
+    for name, value in statement.items():
+        if name == "type":
+            continue
+        values = value if isinstance(value, list) else [value]
+        if len(values) > MAX_VALUES or not all(_plain(one) for one in (name, *values)):
+            raise UsageError("this statement holds something that cannot be shown", "do not sign it")
+        yield f"  {name}: {', '.join(str(one) for one in values if one is not None) or 'none'}"
+
+
+def _plain(value: JSON) -> bool:
+    return (
+        value is None
+        or isinstance(value, int)
+        or (isinstance(value, str) and (value == "" or value.isprintable()))
+    )
+
+
+def verify_statements(ledger: Ledger) -> int:
+    """Check every signature in the ledger: by a key that its person had then, over what the row says. Returns how many.
+
+    Raises `VerificationFailed` with the first that is not.
+    """
+    people = {person.name: person for person in ledger.people.list()}
+    return sum(_verify(ledger, people, type, kind) for type, kind in KINDS.items())
+
+
+def _read(text: str, what: str) -> dict[str, JSON]:
+    try:
+        said: JSON = json.loads(text)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise VerificationFailed(f"{what} has no statement", "compare the ledger with its backup")
+    return said
+
+
+def _verify(ledger: Ledger, people: Mapping[str, Person], type: str, kind: Kind) -> int:
+    with ledger.connection.read() as connection:
+        rows = connection.execute(select(kind.table).order_by(kind.table.c.id)).all()
+    for row in rows:
+        what = f"{kind.noun} {row.id}"
+        said = _read(row.statement, what)
+        signed = from_text(row.signature, people[row.person].public)
+        key = key_of(ledger, people[row.person], signed, unstamp(row.at))
+        verify_signed(signed, key, said, what=f"the signature of {what}")
+        if said.get("type") != type or kind.differs(row, said):
+            raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
+    return len(rows)

@@ -1,0 +1,287 @@
+"""``media``: two allow it, one attests, another witnesses; what is certified is what they signed, and no more."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from retention.media import NOTHING_SEEN
+from tests.console.library import NOW, Library
+from tests.console.test_scan import CARDS
+
+HEADER = "make,model,serial,property_number,media_type,source,categorization\n"
+DISK = "Seagate,Barracuda,ZA123456,LIB-0042,hard-disk,camera recorder at Main,confidential\n"
+PAPER = ",,,,paper,registration desk at Main,confidential\n"
+DATES = ("--from", "2034-01-01", "--to", "2034-12-31")
+HOW = ("--method", "destroy", "--technique", "disk shredder, 2 mm")
+
+
+@pytest.fixture
+def desk(staffed: Library) -> Library:
+    staffed.done("person", "add", "cleo", "--full-name", "Cleo", "--title", "Systems", "--role", "operator")
+    return staffed
+
+
+def listed(library: Library, text: str = HEADER + DISK + PAPER) -> Path:
+    path = library.root / "media.csv"
+    path.write_text(text)
+    return path
+
+
+def planned(library: Library, *more: str, kind: str = "camera-footage") -> str:
+    said = library.done(
+        "media",
+        "plan",
+        "--media",
+        listed(library),
+        "--record-type",
+        kind,
+        *DATES,
+        "--as",
+        "ada",
+        "--json",
+        *more,
+    )
+    return str(said.json["lot"]["id"])
+
+
+def later(library: Library, hours: int = 1) -> None:
+    library.now += timedelta(hours=hours)
+
+
+def attested(library: Library) -> str:
+    lot = planned(library)
+    later(library)
+    library.done("media", "approve", lot, "--as", "bela")
+    later(library)
+    library.done("media", "attest", lot, *HOW, "--as", "ada")
+    return lot
+
+
+def certificate(library: Library, lot: str) -> dict[str, object]:
+    envelope = json.loads((library.state / "evidence" / f"{lot}.dsse.json").read_bytes())
+    statement: dict[str, object] = json.loads(base64.b64decode(envelope["payload"]))
+    return statement
+
+
+def test_what_two_attest_is_certified_logged_and_verified_and_nothing_more_is_claimed(desk: Library) -> None:
+    lot = attested(desk)
+    assert not (desk.state / "evidence" / f"{lot}.dsse.json").exists()
+    later(desk)
+    said = desk.done("media", "witness", lot, "--as", "bela")
+    assert NOTHING_SEEN in " ".join(said.out.split())
+    path = desk.state / "evidence" / f"{lot}.dsse.json"
+    verified = desk.done(
+        "certificate", "verify", path, "--key", desk.state / "evidence" / "retention.pub", "--json"
+    ).json["certificates"][0]
+    results = {step["number"]: step["result"] for step in verified["steps"]}
+    assert {number for number, result in results.items() if result == "passed"} >= {1, 2, 3, 4, 5, 6, 7, 8}
+    assert "failed" not in results.values()
+    assert verified["certificate"] == lot
+    told = certificate(desk, lot)
+    predicate = told["predicate"]
+    assert isinstance(predicate, dict)
+    assert predicate["summary"] == {"media": 2, "method": "destroy", "result": "attested", "seen": 0}
+    assert [one["serial"] for one in predicate["lot"]["media"]] == ["ZA123456", ""]
+    assert [one["statement"]["step"] for one in predicate["signed"]] == [
+        "plan",
+        "approve",
+        "attest",
+        "witness",
+    ]
+    assert [one["person"] for one in predicate["signed"]] == ["Ada Example", "Bela Example"] * 2
+    assert "read-back" not in json.dumps(told)
+    desk.done("log", "verify")
+    desk.done(
+        "certificate", "verify", desk.state / "evidence", "--key", desk.state / "evidence" / "retention.pub"
+    )
+
+
+def test_a_changed_word_anywhere_in_the_certificate_is_noticed(desk: Library) -> None:
+    lot = attested(desk)
+    desk.done("media", "witness", lot, "--as", "bela")
+    path = desk.state / "evidence" / f"{lot}.dsse.json"
+    whole = json.loads(path.read_bytes())
+    forged = base64.b64decode(whole["payload"]).replace(b"ZA123456", b"ZA123457")
+    whole["payload"] = base64.b64encode(forged).decode()
+    path.write_text(json.dumps(whole, separators=(",", ":"), sort_keys=True))
+    said = desk("certificate", "verify", path, "--key", desk.state / "evidence" / "retention.pub")
+    assert said.code == 6
+
+
+@pytest.mark.parametrize(
+    ("step", "who", "words"),
+    [
+        (("approve",), "ada", "did plan lot"),
+        (("approve",), "cleo", "not custodian"),
+        (("attest", *HOW), "ada", "the next step is: approve"),
+        (("witness",), "bela", "the next step is: approve"),
+    ],
+)
+def test_nobody_steps_out_of_turn_or_does_both_parts(
+    desk: Library, step: tuple[str, ...], who: str, words: str
+) -> None:
+    lot = planned(desk)
+    later(desk)
+    said = desk("media", step[0], lot, *step[1:], "--as", who)
+    assert said.code != 0
+    assert words in " ".join(said.err.split())
+    assert len(desk.done("media", "show", lot, "--json").json["lot"]["steps"]) == 1
+
+
+def test_who_attested_cannot_witness_and_an_operator_can_neither(desk: Library) -> None:
+    lot = attested(desk)
+    for who in ("ada", "cleo"):
+        assert desk("media", "witness", lot, "--as", who).code != 0
+    assert not (desk.state / "evidence" / f"{lot}.dsse.json").exists()
+    desk.done("media", "witness", lot, "--as", "bela")
+    assert desk("media", "witness", lot, "--as", "bela").code != 0
+
+
+def hold(library: Library, *scope: str) -> None:
+    library.done(
+        "hold", "place", "--matter", "M1", "--kind", "subpoena", "--authority", "Court", *scope, "--as", "ada"
+    )
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        ("--record-type", "camera-footage"),
+        ("--store", "ils"),
+        ("--camera", "front-door"),
+        ("--subject", "P1"),
+        ("--from", "2034-06-01", "--until", "2034-06-02"),
+    ],
+)
+def test_a_hold_that_touches_a_lot_refuses_every_further_step(desk: Library, scope: tuple[str, ...]) -> None:
+    """Nobody can say which store, camera or person the content of a disk is of: every one may be."""
+    lot = attested(desk)
+    hold(desk, *scope)
+    said = desk("media", "witness", lot, "--as", "bela")
+    assert said.code == 5
+    assert "to be retained" in said.err
+    assert "M1" not in said.err
+    assert not (desk.state / "evidence" / f"{lot}.dsse.json").exists()
+    refused = desk(
+        "media", "plan", "--media", listed(desk), "--record-type", "camera-footage", *DATES, "--as", "ada"
+    )
+    assert refused.code == 5
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        ("--record-type", "past-checkouts"),
+        ("--record-type", "camera-footage", "--from", "2035-06-01", "--until", "2035-06-02"),
+    ],
+)
+def test_a_hold_on_something_else_does_not_stop_it(desk: Library, scope: tuple[str, ...]) -> None:
+    lot = attested(desk)
+    hold(desk, *scope)
+    desk.done("media", "witness", lot, "--as", "bela")
+
+
+def test_a_hold_on_cameras_stops_no_kind_of_record_that_has_none(desk: Library) -> None:
+    lot = planned(desk, kind="vendor-exports")
+    hold(desk, "--camera", "front-door")
+    later(desk)
+    desk.done("media", "approve", lot, "--as", "bela")
+
+
+def test_what_is_younger_than_its_minimum_is_not_planned(desk: Library) -> None:
+    said = desk(
+        "media", "plan", "--media", listed(desk), "--record-type", "camera-footage", "--from", "2035-01-01",
+        "--to", f"{NOW:%Y-%m-%d}", "--as", "ada",
+    )  # fmt: skip
+    assert said.code == 5
+    assert "the minimum of camera-footage is not over until 2035-06-29" in said.err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (HEADER, "from 1 to 1000 media"),
+        (DISK, "exactly the columns"),
+        (HEADER + DISK + DISK, "there twice"),
+        (HEADER + "a,b,,,hard-disk,desk,confidential\n", "neither a serial nor a property number"),
+        (HEADER + "a,b,c,,zip-drive,desk,confidential\n", "a media type is none of"),
+        (HEADER + "a,b,c,,laptop,,confidential\n", "where it comes from"),
+        (HEADER + f",,,,paper,letters to {CARDS[0]},confidential\n", "names a person"),
+        (HEADER + ",,,,paper,letters of ada.abel@example.org,confidential\n", "names a person"),
+        (HEADER + ",,,,paper,kept for a litigation hold,confidential\n", "names a hold"),
+    ],
+)
+def test_a_list_that_leaves_a_medium_in_doubt_or_names_a_person_is_refused(
+    desk: Library, text: str, words: str
+) -> None:
+    said = desk(
+        "media",
+        "plan",
+        "--media",
+        listed(desk, text),
+        "--record-type",
+        "camera-footage",
+        *DATES,
+        "--as",
+        "ada",
+    )
+    assert said.code != 0
+    assert words in " ".join(said.err.split())
+    assert CARDS[0] not in said.err
+    assert desk.done("media", "list", "--json").json["lots"] == []
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (("--method", "clear", "--technique", "overwritten"), "paper cannot be cleared"),
+        (("--method", "none-claimed", "--technique", "lost"), "no person can carry out"),
+        (("--method", "destroy", "--technique", " "), "says how it was done"),
+        ((*HOW, "--destroyed-at", "2035-06-14T10:00"), "between the approval and now"),
+        ((*HOW, "--destroyed-at", "2035-06-17T10:00"), "between the approval and now"),
+    ],
+)
+def test_an_attestation_that_cannot_be_true_is_refused(
+    desk: Library, how: tuple[str, ...], words: str
+) -> None:
+    lot = planned(desk)
+    later(desk)
+    desk.done("media", "approve", lot, "--as", "bela")
+    later(desk)
+    said = desk("media", "attest", lot, *how, "--as", "ada")
+    assert said.code != 0
+    assert words in " ".join(said.err.split())
+
+
+def test_a_schedule_that_was_changed_before_the_approval_needs_a_new_plan_and_later_it_does_not_matter(
+    desk: Library,
+) -> None:
+    stale, lot = planned(desk), attested(desk)
+    desk.amend('version = "2035.test"', 'version = "2035.next"')
+    assert "plan it anew" in desk("media", "approve", stale, "--as", "bela").err
+    desk.done("media", "witness", lot, "--as", "bela")
+    desk.done(
+        "certificate", "verify", desk.state / "evidence" / f"{lot}.dsse.json", "--key", desk.state / "evidence" / "retention.pub"
+    )  # fmt: skip
+
+
+def test_a_certificate_whose_file_is_missing_is_published_again_by_the_next_run(desk: Library) -> None:
+    lot = attested(desk)
+    desk.done("media", "witness", lot, "--as", "bela")
+    path = desk.state / "evidence" / f"{lot}.dsse.json"
+    before = path.read_bytes()
+    path.unlink()
+    desk.done("run", "--execute")
+    assert path.read_bytes() == before
+
+
+def test_the_ledger_file_names_no_medium_in_the_clear(desk: Library) -> None:
+    lot = attested(desk)
+    assert re.fullmatch(r"M\d{8}-[0-9a-f]{8}", lot)
+    assert b"ZA123456" not in b"".join(path.read_bytes() for path in desk.state.glob("ledger*"))

@@ -1,0 +1,217 @@
+"""Certificates of media destroyed by hand: what two people attest, and nothing that they do not. Insiders with the library's key included."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, cast
+
+import pytest
+
+from retention import envelope, media
+from retention.approval import Approval, given
+from retention.certificate import text_problems
+from retention.document import JSON, encode, write
+from retention.errors import VerificationFailed
+from retention.facts import Authority, Identity, Medium, Method, State, Statement
+from retention.loader import load
+from retention.media import Attested, Lot, Step, Trail
+from retention.signed import Signed
+from retention.signing import SigningKey, key_ring
+from retention.steps import Result
+from retention.verify import verify
+from tests.retention.certificate_facts import LIBRARY, key
+from tests.retention.schedules import SOUND
+
+ADA, BELA, CLEO = key("ada"), key("bela"), key("cleo")
+NAMES = {ADA.public.keyid: "Ada Abel", BELA.public.keyid: "Bela Berg", CLEO.public.keyid: "Cleo Cole"}
+DISK = Medium(
+    make="Seagate", model="Barracuda", serial="ZA1", property_number="LIB-42", media_type="hard-disk", source="recorder at Main",
+    categorization="confidential",
+)  # fmt: skip
+KEYS = key_ring(LIBRARY.public)
+PEOPLE = key_ring(ADA.public, BELA.public)
+
+
+def at(hour: int) -> datetime:
+    return datetime(2026, 11, 20, hour, tzinfo=UTC)
+
+
+def lot(**changes: Any) -> Lot:
+    schedule = load(SOUND, "policies.toml")
+    authority = Authority.of(
+        schedule, schedule.record_type("footage"), on=date(2026, 11, 20), minimum_met_on=date(2026, 2, 1)
+    )
+    said: dict[str, Any] = {
+        "id": "M20261120-00000001", "authorities": (authority,), "earliest": date(2025, 1, 1), "latest": date(2025, 12, 31),
+        "planned": at(8), "media": (DISK,),
+    }  # fmt: skip
+    return Lot(**(said | changes))
+
+
+def signed(about: Lot, step: Step, by: SigningKey, when: datetime, **changes: Any) -> Approval:
+    how: dict[str, Any] = {}
+    if step in (Step.ATTEST, Step.WITNESS):
+        how = {"method": Method.DESTROY, "technique": "disk shredder, 2 mm", "destroyed_at": at(10)}
+    told: dict[str, Any] = {"at": when, "hold_epoch": 3} | how | changes
+    said = media.said(about, step, **told)
+    signature = Signed.own(by.public, by.sign(encode(dict(said))))
+    return given(signature, by.public, said, person=NAMES[by.public.keyid], title="Custodian")
+
+
+def steps(about: Lot, **by: SigningKey) -> tuple[Approval, ...]:
+    who = {"plan": ADA, "approve": BELA, "attest": ADA, "witness": BELA} | by
+    hours = {"plan": 8, "approve": 9, "attest": 11, "witness": 12}
+    return tuple(signed(about, step, who[step.value], at(hours[step.value])) for step in Step)
+
+
+def facts(about: Lot | None = None, **changes: Any) -> Attested:
+    about = about or lot()
+    said: dict[str, Any] = {
+        "identity": Identity(
+            id=about.id, case=about.id, state=State.FINAL, issued=at(12), organization="Library", custodian="Director",
+            software="retention", version="1",
+        ),
+        "lot": about, "method": Method.DESTROY, "technique": "disk shredder, 2 mm", "destroyed_at": at(10), "signed": steps(about),
+        "statement": Statement(holds_checked_at=at(12), hold_epoch=3),
+        "evidence": Trail(digest=about.digest, signed_by=(LIBRARY.public.keyid,), checkpoint=None),
+    }  # fmt: skip
+    return Attested(**(said | changes))
+
+
+def by_hand(whole: Attested, **changes: JSON) -> bytes:
+    """An envelope that an insider signs with the library's own key, without the program."""
+    predicate = {
+        **cast("dict[str, JSON]", write(whole)), **media.derived(whole), "sentences": media.sentences(whole), **changes,
+    }  # fmt: skip
+    said: dict[str, JSON] = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": whole.lot.id, "digest": {"sha256": whole.lot.digest}}],
+        "predicateType": media.ATTESTED,
+        "predicate": predicate,
+    }
+    return envelope.sign(said, (LIBRARY,))
+
+
+def results(data: bytes, people: Mapping[str, Any] | None = None) -> dict[int, Result]:
+    report = verify(data, keys=KEYS, leaves=None, people=people)
+    assert report.ok is (Result.FAILED not in {step.result for step in report.steps})
+    return {step.number: step.result for step in report.steps}
+
+
+def test_a_sound_certificate_verifies_from_its_file_alone() -> None:
+    data = envelope.sign(media.statement(facts()), (LIBRARY,))
+    assert data == by_hand(facts())
+    passed = dict.fromkeys(range(1, 8), Result.PASSED)
+    assert results(data) == passed | dict.fromkeys(range(8, 11), Result.NOT_CHECKED)
+    assert results(data, PEOPLE)[5] is Result.PASSED
+    assert results(data, key_ring(ADA.public, CLEO.public))[5] is Result.FAILED, "a key nobody vouched for"
+
+
+def test_it_says_who_attests_and_that_nothing_was_seen() -> None:
+    said = cast("list[str]", media.sentences(facts()))
+    assert "attested by Ada Abel, Custodian, and witnessed by Bela Berg, Custodian" in said[0]
+    assert said[1] == media.NOTHING_SEEN
+    told = " ".join(said)
+    assert "read back nothing" in told or "read nothing back" in told
+    assert not list(text_problems(list[JSON](said)))
+
+
+SAME = lot()
+WRONG: dict[str, tuple[Callable[[], Attested], int]] = {
+    "no witness": (lambda: facts(signed=steps(SAME)[:3]), 5),
+    "one person attests and witnesses": (lambda: facts(signed=steps(SAME, witness=ADA)), 5),
+    "one person plans and approves": (lambda: facts(signed=steps(SAME, approve=ADA)), 5),
+    "one person under two names": (
+        lambda: facts(signed=(*steps(SAME)[:3], dataclasses.replace(steps(SAME, witness=CLEO)[3], person="ada  ABEL"))), 5,
+    ),
+    "steps about another lot": (lambda: facts(signed=steps(lot(id="M20261120-00000002"))), 5),
+    "a medium added after it was signed": (
+        lambda: facts(lot(media=(DISK, dataclasses.replace(DISK, serial="ZA2", property_number=None))), signed=steps(SAME)), 5,
+    ),
+    "a witness to another method": (
+        lambda: facts(signed=(*steps(SAME)[:3], signed(SAME, Step.WITNESS, BELA, at(12), method=Method.PURGE))), 5,
+    ),
+    "a witness to another time": (
+        lambda: facts(signed=(*steps(SAME)[:3], signed(SAME, Step.WITNESS, BELA, at(12), destroyed_at=at(9)))), 5,
+    ),
+    "a stronger method than attested": (
+        lambda: facts(
+            method=Method.DESTROY,
+            signed=tuple(
+                signed(SAME, Step(str(one.statement["step"])), who, hour, method=Method.CLEAR)
+                if one.statement["method"]
+                else one
+                for one, who, hour in zip(steps(SAME), (ADA, BELA, ADA, BELA), map(at, (8, 9, 11, 12)), strict=True)
+            ),
+        ),
+        5,
+    ),
+    "a forged signature": (
+        lambda: facts(signed=(*steps(SAME)[:3], dataclasses.replace(steps(SAME)[3], signature=steps(SAME)[1].signature))), 5,
+    ),
+    "holds checked at another time": (lambda: facts(statement=Statement(holds_checked_at=at(12), hold_epoch=4)), 5),
+    "destroyed before it was approved": (
+        lambda: facts(
+            destroyed_at=at(8),
+            signed=(
+                *steps(SAME)[:2],
+                signed(SAME, Step.ATTEST, ADA, at(11), destroyed_at=at(8)),
+                signed(SAME, Step.WITNESS, BELA, at(12), destroyed_at=at(8)),
+            ),
+        ),
+        7,
+    ),
+    "a minimum that was not over": (
+        lambda: facts(lot(authorities=(dataclasses.replace(SAME.authorities[0], minimum_met_on=date(2026, 12, 1)),))), 7,
+    ),
+    "no rule": (lambda: facts(lot(authorities=(dataclasses.replace(SAME.authorities[0], rules=()),))), 7),
+    "provisional": (lambda: facts(identity=dataclasses.replace(facts().identity, state=State.PROVISIONAL)), 7),
+    "a matter pending": (
+        lambda: facts(statement=Statement(holds_checked_at=at(12), hold_epoch=3, no_pending_matter=False)), 7,
+    ),
+    "nothing destroyed": (lambda: facts(lot(media=())), 4),
+    "cleared paper": (lambda: facts(lot(media=(dataclasses.replace(DISK, media_type="paper"),)), method=Method.CLEAR), 4),
+    "a method that no person carries out": (lambda: facts(method=Method.CRYPTOGRAPHIC_ERASE), 4),
+    "a disk that cannot be told from others": (
+        lambda: facts(lot(media=(dataclasses.replace(DISK, serial="", property_number=None),))), 4,
+    ),
+    "no kind of record": (lambda: facts(lot(authorities=())), 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_must_not_be_certified_is_neither_made_nor_verified(name: str) -> None:
+    make, number = WRONG[name]
+    whole = make()
+    with pytest.raises((VerificationFailed, IndexError)):
+        media.statement(whole)
+    if len(whole.signed) == len(Step) and whole.lot.authorities:
+        assert results(by_hand(whole))[number] is Result.FAILED
+
+
+@pytest.mark.parametrize(
+    ("group", "value"),
+    [
+        ("summary", {"media": 2, "method": "destroy", "result": "attested", "seen": 0}),
+        ("summary", {"media": 1, "method": "destroy", "result": "passed", "seen": 1}),
+        ("exceptions", {}),
+        ("sentences", ["Destroyed and seen to be destroyed."]),
+    ],
+)
+def test_more_cannot_be_said_than_follows_from_the_facts(group: str, value: JSON) -> None:
+    assert results(by_hand(facts(), **{group: value}))[4] is Result.FAILED
+
+
+def test_a_certificate_without_its_witness_fails_and_breaks_nothing() -> None:
+    whole = facts()
+    predicate = cast("dict[str, Any]", media.statement(whole)["predicate"])
+    data = by_hand(whole, signed=predicate["signed"][:3])
+    assert results(data)[4] is results(data)[5] is Result.FAILED
+
+
+def test_the_subject_is_the_lot() -> None:
+    said = media.statement(facts())
+    said["subject"] = [{"name": "M20261120-00000002", "digest": {"sha256": "0" * 64}}]
+    assert results(envelope.sign(said, (LIBRARY,)))[3] is Result.FAILED
