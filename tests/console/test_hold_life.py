@@ -63,10 +63,10 @@ def test_a_hold_is_widened_by_adding_to_it_and_by_lifting_a_restriction(staffed:
     narrowing = staffed("hold", "widen", id, "--camera", "door", "--as", "ada")
     assert narrowing.code == 2
     assert "would narrow it" in narrowing.err
-    lifted = staffed.done(
-        "hold", "widen", id, "--any", "subject", "--any", "record-type", "--branch", "x", "--as", "ada"
-    )
-    assert lifted.code == 0
+    assert staffed("hold", "widen", id, "--any", "subject", "--branch", "main", "--as", "ada").code == 2
+    lifted = staffed.done("hold", "widen", id, "--any", "subject", "--as", "ada", "--json").json["hold"]
+    assert lifted["scope"]["subjects"] == 0
+    assert [step["action"] for step in lifted["history"]] == ["place", "widen", "widen"]
 
 
 def test_a_hold_is_narrowed_beside_itself(staffed: Library, order: Path) -> None:
