@@ -52,11 +52,16 @@ def frozen_schedule(ledger: Ledger, case: Case, read: ReadSchedule = read_frozen
 
 
 def changed_at(ledger: Ledger, case: Case, schedule: Schedule) -> int:
-    """The highest epoch of a hold that touches the case, or of an exception from it: approvals given before are void."""
+    """The highest epoch of a hold that touches the case, or of an exception from it: approvals given before are void.
+
+    A sealed hold makes none void: it would show. What it keeps is kept all the same, by step 5.
+    """
     record_type = schedule.record_type(case.record_type)
     stores = {name for part in case.parts for name in record_type.location(part.location).stores}
     touching = (
-        hold.epoch for hold in ledger.holds.in_force().holds if hold.scope.touches(case.record_type, *stores)
+        hold.epoch
+        for hold in ledger.holds.in_force().holds
+        if not hold.sealed and hold.scope.touches(case.record_type, *stores)
     )
     return max(*touching, ledger.exceptions.epoch(case.id), 0)
 
