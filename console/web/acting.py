@@ -24,6 +24,7 @@ from retention.document import JSON, encode
 from retention.errors import Refused, RetentionError
 from retention.origin import Origin
 from retention.signed import Signed
+from retention.signing import PublicKey
 from storage.ledger.drafts import Draft, DraftKind
 from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
 from storage.signatures import Signing
@@ -37,7 +38,7 @@ class Operation:
 
     name: str
     title: str
-    run: Callable[[Desk, Signing, Values], None]
+    run: Callable[[Desk, Signing, Values], object]
     tell: Callable[[Desk, Values], list[tuple[str, str]]]
     done: Callable[[Values], str]
 
@@ -115,9 +116,9 @@ def carry_out(visit: Visit, act: ToSign, by: Signing) -> str:
     return act.operation.done(act.values)
 
 
-def presigned(visit: Visit, act: ToSign, signed: Signed) -> Presigned:
-    """The person with the signature of their own key."""
+def presigned(visit: Visit, act: ToSign, public: PublicKey, signed: Signed) -> Presigned:
+    """The person with the signature they gave. ``public``: their own key, or that of their passkey."""
     return Presigned(
-        person=visit.who, public=visit.who.public, at=datetime.fromisoformat(act.draft.body["at"]),
-        statement=act.statement, signed=signed, origin=Origin(visit.desk.origin),
+        person=visit.who, public=public, at=datetime.fromisoformat(act.draft.body["at"]), statement=act.statement, signed=signed,
+        origin=Origin(visit.desk.origin),
     )  # fmt: skip

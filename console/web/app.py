@@ -20,9 +20,11 @@ from console.web.doors import Doors, Forbidden, Here
 from console.web.forms import read_form
 from console.web.pages import (
     account,
+    asking,
     cases,
     certificates,
     events,
+    forecast,
     holds,
     oidc,
     queue,
@@ -59,7 +61,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.add_middleware(Guard, desk=desk)
     app.mount("/static", Static(directory=STATIC), name="static")
     for doors in (
-        sign_in.doors, oidc.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, signing.doors,
+        sign_in.doors, oidc.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, asking.doors, forecast.doors, signing.doors,
         _document(app),
     ):  # fmt: skip
         for door in doors:

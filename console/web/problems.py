@@ -55,6 +55,11 @@ _COMMAND = re.compile(r"\bretention [a-z]|--[a-z]")
 """A hint for the command line does not help in a page."""
 
 
+def sentence(message: str) -> str:
+    """An error's message, to stand at a field."""
+    return message[:1].upper() + message[1:] + ("" if message.endswith(".") else ".")
+
+
 def problem_of(error: RetentionError) -> Problem:
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 503)
     title = error.message[:1].upper() + error.message[1:]

@@ -237,6 +237,15 @@ class Accounts:
         with self._db.write(at) as entry:
             entry.connection.execute(delete(table).where(table.c.key == self._marks(name, address)["pair"]))
 
+    def once(self, mark: str, until: datetime, at: datetime) -> bool:
+        """Whether this is the first time that ``mark`` comes, as far as anybody asks before ``until``."""
+        table = tables.attempt
+        with self._db.write(at) as entry:
+            if entry.connection.execute(select(table.c.key).where(table.c.key == mark)).first() is not None:
+                return False
+            entry.connection.execute(insert(table).values(key=mark, count=0, until=stamp(until)))
+        return True
+
     def _marks(self, name: str, address: str) -> dict[str, str]:
         return {
             "pair": self._sealer.mark("sign-in", f"{name}\0{address}"),

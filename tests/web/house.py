@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import httpx
 import uvicorn
@@ -41,6 +42,12 @@ HASHED = passwords.hashed(PASSWORD)
 """Once for all tests: it is slow on purpose."""
 
 
+class Clock(Protocol):
+    ahead: timedelta
+
+    def __call__(self) -> datetime: ...
+
+
 @dataclass
 class Hands:
     """A clock that goes with the machine's, and can be put forward."""
@@ -54,7 +61,7 @@ class Hands:
 @dataclass
 class House:
     desk: Desk
-    clock: Hands
+    clock: Clock
     people: dict[str, Signatory] = field(default_factory=dict)
 
     @property

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from console.web import passwords
+from console.web import challenges, passwords
+from console.web.acting import Operation, Values, rehearse
+from console.web.desk import Desk
 from console.web.doors import COOKIE, Doors, Here, Visit
 from console.web.forms import Typed
 from console.web.pages.sign_in import new_password_errors, next_value
+from console.web.problems import NotFound, sentence
+from retention.errors import Refused, UsageError
+from retention.origin import Origin
 from retention.permissions import PERMISSIONS, Act
+from storage import passkeys
+from storage.signatures import Signing
+from storage.staff import Staff
 
 doors = Doors()
 
@@ -38,6 +46,15 @@ def change_password(visit: Here, form: Typed) -> Response:
     return response
 
 
+@doors.post("/account/ethics", Act.READ)
+def acknowledge(visit: Here) -> Response:
+    """Acknowledge the code of ethics for this year: signed on the next page."""
+    try:
+        return rehearse(visit, ETHICS, {"year": visit.desk.today().year})
+    except (Refused, UsageError) as error:
+        return _page(visit, errors={"ethics": sentence(error.message)}, status=422)
+
+
 @doors.post("/account/sessions", Act.READ)
 def end_sessions(visit: Here) -> Response:
     """End all your other sessions."""
@@ -52,6 +69,43 @@ def end_sessions(visit: Here) -> Response:
     return visit.see("/account")
 
 
+@doors.get("/account/passkeys/options", Act.READ)
+def options(visit: Here) -> Response:
+    """What a browser asks an authenticator for a new passkey."""
+    desk, who = visit.desk, visit.who
+    challenge = challenges.make(desk, "register", who.name)
+    mine = desk.ledger.people.passkeys(who.name)
+    asked = passkeys.registration(who, mine, Origin(desk.origin), challenge.bytes)
+    response = Response(asked, media_type="application/json")
+    challenges.remember(response, challenge)
+    return response
+
+
+@doors.post("/account/passkeys", Act.READ, fields=("passkey", "label"))
+def add_passkey(visit: Here, form: Typed) -> Response:
+    """Add the passkey that a browser made."""
+    desk, who, now = visit.desk, visit.who, visit.desk.now()
+    try:
+        challenge = challenges.take(visit.request, desk, "register", who.name)
+        passkey = passkeys.registered(
+            form.one("passkey"), person=who, origin=Origin(desk.origin), challenge=challenge, label=form.one("label"), at=now
+        )  # fmt: skip
+        desk.ledger.people.add_passkey(passkey, actor=who.name)
+    except (Refused, UsageError) as error:
+        return _page(visit, errors={"label": sentence(error.message)}, status=422)
+    return visit.see("/account#passkeys")
+
+
+@doors.post("/account/passkeys/{credential}/retire", Act.READ)
+def retire_passkey(visit: Here, credential: str) -> Response:
+    """Retire a passkey of yours: it signs no more."""
+    desk, who = visit.desk, visit.who
+    if credential not in {one.credential for one in desk.ledger.people.passkeys(who.name)}:
+        raise NotFound
+    desk.ledger.people.retire_passkey(credential, actor=who.name, at=desk.now())
+    return visit.see("/account#passkeys")
+
+
 def _page(
     visit: Visit, *, errors: dict[str, str] | None = None, changed: bool = False, status: int = 200
 ) -> Response:
@@ -64,5 +118,16 @@ def _page(
     }  # fmt: skip
     return visit.page(
         "account.html", title="Your account", facts={"account": facts}, status=status, errors=errors or {}, changed=changed,
-        own=visit.session, open_sessions=sessions,
+        ethics=desk.ledger.steps.acknowledged(who.name, desk.today().year), year=desk.today().year, own=visit.session, open_sessions=sessions, passkeys=desk.ledger.people.passkeys(who.name),
     )  # fmt: skip
+
+
+def _acknowledge(desk: Desk, by: Signing, values: Values) -> None:
+    Staff(ledger=desk.ledger, now=desk.now).acknowledge(by, values["year"])
+
+
+ETHICS = Operation(
+    name="acknowledge-ethics", title="Sign that you keep to the code of ethics", run=_acknowledge,
+    tell=lambda _desk, values: [("Year", str(values["year"]))], done=lambda _values: "/account",
+)  # fmt: skip
+OPERATIONS = (ETHICS,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -14,7 +15,8 @@ from console.web.acting import Operation, Values, rehearse
 from console.web.desk import Desk
 from console.web.doors import Doors, Here, Visit
 from console.web.forms import Form, Typed
-from console.web.problems import NotFound
+from console.web.pages import asking
+from console.web.problems import NotFound, sentence
 from retention.errors import Refused, UsageError
 from retention.outcomes import Outcome
 from retention.permissions import Act
@@ -23,6 +25,7 @@ from storage.dispositions import Review
 from storage.ledger.cases import CaseState
 from storage.ledger.drafts import DraftKind
 from storage.ledger.lists import PAGE, CaseLine
+from storage.ledger.questions import Question
 from storage.signatures import Signing
 
 doors = Doors()
@@ -46,10 +49,19 @@ def list_(visit: Here, state: str = "", record_type: str = "", before: str = "")
 
 
 @doors.get("/cases/{id}", Act.READ)
-def show(visit: Here, id: str, draft: str = "") -> Response:
+def show(visit: Here, id: str, draft: str = "", sample: str = "") -> Response:
     """One case: what, why, how many, and what was decided."""
-    values = draft_of(visit, draft)
-    return _case(visit, id, values=values)
+    asked = asking.maybe(visit, sample, asking.CASE_SAMPLE)
+    return _case(visit, id, values=draft_of(visit, draft), asked=asked)
+
+
+@doors.post("/cases/{id}/sample", Act.SECOND)
+def sample(visit: Here, id: str) -> Response:
+    """Ask for a sample of the case's records."""
+    desk = visit.desk
+    desk.ledger.cases.get(id)
+    asked = desk.ledger.questions.ask(asking.CASE_SAMPLE, {"case": id}, person=visit.who.name, at=desk.now())
+    return visit.see(f"/cases/{quote(id, safe='')}?sample={asked}#sample")
 
 
 @doors.get("/cases/{id}/progress", Act.READ)
@@ -73,6 +85,12 @@ def approve(visit: Here, form: Typed, id: str) -> Response:
     return _rehearsed(visit, id, APPROVE, values, form, field="records")
 
 
+@doors.post("/cases/{id}/withdraw", Act.SECOND)
+def withdraw(visit: Here, form: Typed, id: str) -> Response:
+    """Take your approval back, until destroying begins."""
+    return _rehearsed(visit, id, WITHDRAW, {"case": id}, form, field="withdraw")
+
+
 @doors.post("/cases/{id}/return", Act.APPROVE, fields=("reason",))
 def return_(visit: Here, form: Typed, id: str) -> Response:
     """Send a case back, with a reason."""
@@ -89,12 +107,13 @@ def _rehearsed(
     try:
         return rehearse(visit, operation, values)
     except (Refused, UsageError) as error:
-        said = error.message[:1].upper() + error.message[1:] + "."
-        return _case(visit, id, values=form.values, errors={field: said}, status=422)
+        errors = {field: sentence(error.message)}
+        return _case(visit, id, values=form.values, errors=errors, status=422)
 
 
 def _case(
-    visit: Visit, id: str, *, values: Mapping[str, Any], errors: Mapping[str, str] | None = None, status: int = 200
+    visit: Visit, id: str, *, values: Mapping[str, Any], errors: Mapping[str, str] | None = None, status: int = 200,
+    asked: Question | None = None,
 ) -> Response:  # fmt: skip
     desk = visit.desk
     try:
@@ -116,7 +135,7 @@ def _case(
         "case.html", title=f"{record_type.title}: case {id}", facts=facts, status=status, seen=seen, record_type=record_type,
         standing=in_words(case, seen.clearance), values=first_values(values), errors=dict(errors or {}), people=people,
         approving=decisions, papers=certificates, done=_done(seen), token=cursor.seal(desk, id, seen.epoch),
-        lifts=values.get("lifts", ()),
+        mine=visit.who.name in {one.person for one in decisions if one.decision == "approve"}, lifts=values.get("lifts", ()), asked=asked, late=asked is not None and asking.is_late(visit, asked),
     )  # fmt: skip
 
 
@@ -231,4 +250,8 @@ APPROVE = Operation(
 RETURN = Operation(
     name="return-case", title="Sign that you send it back", run=_return, tell=_tell, done=_back
 )
-OPERATIONS = (APPROVE, RETURN)
+WITHDRAW = Operation(
+    name="withdraw-approval", title="Sign that you take your approval back", tell=_tell, done=_back,
+    run=lambda desk, by, values: desk.dispositions.withdraw(values["case"], by),
+)  # fmt: skip
+OPERATIONS = (APPROVE, RETURN, WITHDRAW)

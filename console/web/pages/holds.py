@@ -16,20 +16,24 @@ from console.web.acting import Operation, Values, rehearse
 from console.web.desk import Desk
 from console.web.doors import Doors, Here, Visit
 from console.web.forms import MAX_DOCUMENT, Form, Typed, Upload
+from console.web.pages import asking
 from console.web.pages.cases import draft_of
+from console.web.problems import sentence
 from retention.errors import Refused, UsageError
 from retention.holds import CounselVerification, Matter, MatterKind, Scope
 from retention.permissions import Act
 from retention.records import Personal
 from storage.hold_steps import new_hold_id
+from storage.ledger.drafts import DraftKind
 from storage.ledger.holds import HoldFile, scope_from_json, scope_to_json
+from storage.ledger.questions import Question
 from storage.signatures import Signing
 
 doors = Doors()
 
 FIELDS = (
     "number", "kind", "authority", "court", "case_number", "officer", "agency", "badge", "issued_on", "served_by", "record_types",
-    "stores", "subjects", "cameras", "branches", "since", "until", "before", "after", "sealed", "snapshot", "review",
+    "stores", "subjects", "cameras", "branches", "since", "until", "before", "after", "sealed", "snapshot", "review", "do",
 )  # fmt: skip
 KINDS = tuple((kind.value, kind.value.replace("-", " ").capitalize()) for kind in MatterKind)
 DOCUMENTS = {
@@ -57,9 +61,9 @@ def list_(visit: Here, released: str = "", text: str = "") -> Response:
 
 
 @doors.get("/holds/new", Act.PLACE_HOLD)
-def new(visit: Here, draft: str = "") -> Response:
+def new(visit: Here, draft: str = "", preview: str = "") -> Response:
     """The form to place a hold."""
-    return _form(visit, draft_of(visit, draft))
+    return _form(visit, draft_of(visit, draft), asked=asking.maybe(visit, preview, asking.HOLD_PREVIEW))
 
 
 @doors.post("/holds/new", Act.PLACE_HOLD, fields=FIELDS)
@@ -70,6 +74,8 @@ def place(visit: Here, form: Typed) -> Response:
     matter = _matter(form, read)
     document = document_of(form.upload("document"), read, "document")
     review = read("review", lambda: _review(form.one("review")), None)
+    if form.one("do") == "preview":
+        return _preview(visit, form, scope, read)
     if read.errors:
         return _form(visit, form.values, read.errors, status=422)
     values = {
@@ -81,7 +87,7 @@ def place(visit: Here, form: Typed) -> Response:
         return rehearse(visit, PLACE, values)
     except (Refused, UsageError) as error:
         field = "subjects" if "subject" in error.message else "record_types"
-        return _form(visit, form.values, {field: _sentence(error.message)}, status=422)
+        return _form(visit, form.values, {field: sentence(error.message)}, status=422)
 
 
 @doors.get("/holds/{id}", Act.READ)
@@ -135,7 +141,7 @@ def _act(visit: Visit, id: str, operation: Operation, values: Values, form: Form
     try:
         return rehearse(visit, operation, values)
     except (Refused, UsageError) as error:
-        return _hold(visit, id, form.values, {operation.name: _sentence(error.message)}, status=422)
+        return _hold(visit, id, form.values, {operation.name: sentence(error.message)}, status=422)
 
 
 def _hold(
@@ -153,12 +159,39 @@ def _hold(
     )  # fmt: skip
 
 
+def _preview(visit: Visit, form: Form, scope: Scope, read: typed.Reading) -> Response:
+    """Ask what a hold with this scope would keep; what was typed comes back with the answer."""
+    desk, who = visit.desk, visit.who.name
+    about_scope = (
+        "record_types",
+        "stores",
+        "subjects",
+        "cameras",
+        "branches",
+        "since",
+        "until",
+        "before",
+        "after",
+    )
+    errors = {name: told for name, told in read.errors.items() if name in about_scope}
+    if errors:
+        return _form(visit, form.values, errors, status=422)
+    try:
+        desk.holding.check(scope)
+    except UsageError as error:
+        return _form(visit, form.values, {"record_types": sentence(error.message)}, status=422)
+    asked = desk.ledger.questions.ask(
+        asking.HOLD_PREVIEW, {"scope": scope_to_json(scope)}, person=who, at=desk.now()
+    )
+    body = {"page": "/holds/new", "values": {name: list(many) for name, many in form.values.items()}}
+    draft = desk.ledger.drafts.keep(who, DraftKind.TYPED, body, desk.now())
+    return visit.see(f"/holds/new?draft={draft}&preview={asked}#preview")
+
+
 def _form(
-    visit: Visit,
-    values: Mapping[str, Sequence[str]],
-    errors: Mapping[str, str] | None = None,
-    status: int = 200,
-) -> Response:
+    visit: Visit, values: Mapping[str, Sequence[str]], errors: Mapping[str, str] | None = None, status: int = 200, *,
+    asked: Question | None = None,
+) -> Response:  # fmt: skip
     schedule = visit.desk.schedule
     cameras = sorted(
         {
@@ -176,6 +209,7 @@ def _form(
         "hold_new.html", title="Place a hold", facts={}, status=status, values=shown, errors=dict(errors or {}), kinds=KINDS, accept=ACCEPT,
         record_types=[(one.id, one.title) for one in schedule.record_types], chosen_types=tuple(values.get("record_types", ())),
         stores=[(one.name, one.title) for one in schedule.stores], chosen_stores=tuple(values.get("stores", ())), cameras=cameras,
+        asked=asked, late=asked is not None and asking.is_late(visit, asked),
     )  # fmt: skip
 
 
@@ -255,10 +289,6 @@ def _searchable(visit: Visit, file: HoldFile) -> str:
     return " ".join(words).casefold()
 
 
-def _sentence(message: str) -> str:
-    return message[:1].upper() + message[1:] + "."
-
-
 # -- what is signed ----------------------------------------------------------------------------------------------------
 
 
@@ -318,22 +348,18 @@ PLACE = Operation(
 )
 CONFIRM = Operation(
     name="confirm-hold", title="Sign to confirm this hold", tell=_tell, done=_done,
-    run=lambda desk, by, values: void(desk.holding.confirm(values["hold"], by)),
+    run=lambda desk, by, values: (desk.holding.confirm(values["hold"], by)),
 )  # fmt: skip
 RELEASE = Operation(
     name="request-release", title="Sign that you ask for the release", tell=_tell, done=_done,
-    run=lambda desk, by, values: void(desk.holding.request_release(values["hold"], by, base64.b64decode(values["document"]))),
+    run=lambda desk, by, values: (desk.holding.request_release(values["hold"], by, base64.b64decode(values["document"]))),
 )  # fmt: skip
 APPROVE_RELEASE = Operation(
     name="approve-release", title="Sign to approve the release", tell=_tell, done=_done,
-    run=lambda desk, by, values: void(desk.holding.approve_release(values["hold"], by, timedelta(days=values["days"]))),
+    run=lambda desk, by, values: (desk.holding.approve_release(values["hold"], by, timedelta(days=values["days"]))),
 )  # fmt: skip
 CANCEL_RELEASE = Operation(
     name="cancel-release", title="Sign to cancel the release", tell=_tell, done=_done,
-    run=lambda desk, by, values: void(desk.holding.cancel_release(values["hold"], by)),
+    run=lambda desk, by, values: (desk.holding.cancel_release(values["hold"], by)),
 )  # fmt: skip
 OPERATIONS = (PLACE, CONFIRM, RELEASE, APPROVE_RELEASE, CANCEL_RELEASE)
-
-
-def void(_: object) -> None:
-    """The result of an act is looked at in the ledger."""

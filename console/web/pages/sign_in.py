@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from console.web import passwords
+from console.web import challenges, passwords
 from console.web.doors import COOKIE, PUBLIC, Doors, Here, Visit
 from console.web.forms import Typed
-from retention.errors import UsageError
+from retention.errors import Refused, UsageError
+from retention.origin import Origin
+from storage import passkeys
 from storage.ledger.drafts import DraftKind
 
 doors = Doors()
@@ -42,6 +44,39 @@ def signed_in(visit: Here, form: Typed) -> Response:
         return _form(visit, next=next, draft=draft, name=name, errors={"name": WRONG}, status=422)
     accounts.succeeded(name, address, now)
     return welcome(visit, name, "password", next=next, draft=draft)
+
+
+@doors.get("/sign-in/options", PUBLIC)
+def options(visit: Here) -> Response:
+    """What a browser asks any passkey that it knows."""
+    challenge = challenges.make(visit.desk, "sign-in", "")
+    asked = passkeys.asking((), Origin(visit.desk.origin), challenge.bytes)
+    response = Response(asked, media_type="application/json")
+    challenges.remember(response, challenge)
+    return response
+
+
+@doors.post("/sign-in/passkey", PUBLIC, fields=("passkey", "next", "draft"))
+def signed_in_with_passkey(visit: Here, form: Typed) -> Response:
+    """Sign in with a passkey."""
+    desk, now, address = visit.desk, visit.desk.now(), address_of(visit)
+    next, draft = local(form.one("next")), form.one("draft")
+    accounts = desk.ledger.accounts
+    if accounts.refused_until("", address, now) is not None:
+        told = "Too many attempts failed. Wait a quarter of an hour and try again."
+        return _form(visit, next=next, draft=draft, errors={"name": told}, status=429)
+    try:
+        challenge = challenges.take(visit.request, desk, "sign-in", "")
+        name = passkeys.who(
+            desk.ledger, passkeys.read_answer(form.one("passkey")), Origin(desk.origin), challenge
+        )
+    except Refused:
+        name = None
+    if name is None or not is_active(visit, name):
+        accounts.failed("", address, now)
+        told = "Nobody here has this passkey, or the page was open for too long. Try again."
+        return _form(visit, next=next, draft=draft, errors={"name": told}, status=422)
+    return welcome(visit, name, "passkey", next=next, draft=draft)
 
 
 @doors.post("/sign-out", PUBLIC)

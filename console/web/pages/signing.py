@@ -10,12 +10,17 @@ from console.web import acting
 from console.web.acting import Operation, ToSign
 from console.web.doors import Doors, Here, Visit
 from console.web.forms import Typed
-from console.web.pages import cases, holds
+from console.web.pages import account, cases, holds
+from console.web.problems import sentence
 from retention.errors import Refused, UsageError
+from retention.origin import Origin
 from retention.permissions import Act
+from storage import passkeys
 
 doors = Doors()
-OPERATIONS: Mapping[str, Operation] = {one.name: one for one in (*cases.OPERATIONS, *holds.OPERATIONS)}
+OPERATIONS: Mapping[str, Operation] = {
+    one.name: one for one in (*account.OPERATIONS, *cases.OPERATIONS, *holds.OPERATIONS)
+}
 
 
 @doors.get("/sign/{id}", Act.READ)
@@ -35,6 +40,15 @@ def statement(visit: Here, id: str) -> Response:
     return Response(act.text, media_type="application/json", headers=headers)
 
 
+@doors.get("/sign/{id}/options", Act.READ)
+def options(visit: Here, id: str) -> Response:
+    """What a browser asks a passkey to sign: the digest of the statement."""
+    act = acting.waiting(visit, id, OPERATIONS)
+    mine = visit.desk.ledger.people.passkeys(visit.who.name)
+    asked = passkeys.asking_to_sign(mine, Origin(visit.desk.origin), act.statement)
+    return Response(asked, media_type="application/json")
+
+
 @doors.post("/sign/{id}", Act.READ, fields=("signature", "passkey"))
 def sign(visit: Here, form: Typed, id: str) -> Response:
     """Do what was signed."""
@@ -42,14 +56,16 @@ def sign(visit: Here, form: Typed, id: str) -> Response:
     if act.draft.done_at is not None:
         return visit.see(act.operation.done(act.values))
     try:
-        by = acting.presigned(visit, act, acting.own_signature(visit, form.one("signature")))
+        if form.one("passkey"):
+            public, signed = passkeys.signed_by(
+                visit.desk.ledger, visit.who, passkeys.read_answer(form.one("passkey"))
+            )
+        else:
+            public, signed = visit.who.public, acting.own_signature(visit, form.one("signature"))
+        by = acting.presigned(visit, act, public, signed)
         return visit.see(acting.carry_out(visit, act, by))
     except (Refused, UsageError) as error:
-        return _page(visit, act, {"signature": told(error.message)}, status=422)
-
-
-def told(message: str) -> str:
-    return message[:1].upper() + message[1:] + ("" if message.endswith(".") else ".")
+        return _page(visit, act, {"signature": sentence(error.message)}, status=422)
 
 
 def _page(
@@ -61,4 +77,5 @@ def _page(
     return visit.page(
         "sign.html", title=act.operation.title, facts=facts, status=status, act=act, errors=dict(errors or {}),
         told=act.operation.tell(visit.desk, act.values),
+        passkeys=[one for one in visit.desk.ledger.people.passkeys(visit.who.name) if one.signs(None)],
     )  # fmt: skip

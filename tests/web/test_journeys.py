@@ -1,0 +1,158 @@
+"""Two stories in a real browser over a real site: a case from queue to certificate, a hold from subpoena to release.
+
+With and without JavaScript; two people in two browsers; signatures by `retention sign` and by passkey.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.web.browser import NARROW, accessible, visitor
+from tests.web.site import Standing
+
+PDF = b"%PDF-1.7\nSubpoena duces tecum\n"
+
+
+def paste(site: Standing, page: Page, name: str) -> None:
+    """Sign what the page shows with one's own key, as somebody without a passkey does."""
+    link = page.get_by_role("link", name="Download the statement").get_attribute("href")
+    statement = page.request.get(f"{site.house.origin}{link}").body()
+    page.get_by_label("Signature").fill(site.signature(statement, name))
+    page.get_by_role("button", name="Sign and do it").click()
+
+
+def with_passkey(page: Page) -> None:
+    """A virtual authenticator in this browser, and a passkey in it for whoever is signed in."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }  # fmt: skip
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    page.goto("/account")
+    page.get_by_label("Name of a new passkey").fill("test authenticator")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_role("listitem").filter(has_text="test authenticator")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_a_case_goes_from_the_queue_to_its_certificate(site: Standing, browser: Browser) -> None:
+    (waiting,) = [one.id for one in site.house.ledger.cases.list() if one.record_type == "vendor-exports"]
+    with (
+        visitor(browser, site.house, "director") as director,
+        visitor(browser, site.house, "deputy", java_script_enabled=False, viewport=NARROW) as deputy,
+    ):
+        # The director, with a passkey
+        with_passkey(director)
+        accessible(director)
+        director.goto("/")
+        director.get_by_role("link", name="Exports to vendors: 3 records").click()
+        director.get_by_role("button", name="Show a sample").click()
+        site.keeper()
+        expect(director.get_by_text("3 of 3 items, evenly over the list")).to_be_visible()
+        accessible(director)
+        director.get_by_label("How many records are to go").fill("2")
+        director.get_by_role("button", name="Approve…").click()
+        expect(director.locator("#errors")).to_contain_text("is not about 2 records")
+        accessible(director)
+        director.get_by_label("How many records are to go").fill("3")
+        director.get_by_text("Lift the brake “records” for this case").click()
+        director.get_by_role("button", name="Approve…").click()
+        director.get_by_role("button", name="Sign with a passkey").click()
+        expect(director.get_by_text("approved by Ada Berg")).to_be_visible()
+
+        # The same person again: four eyes
+        director.get_by_label("How many records are to go").fill("3")
+        director.get_by_text("Lift the brake “records” for this case").click()
+        director.get_by_role("button", name="Approve…").click()
+        expect(director.locator("#errors")).to_contain_text("has approved case")
+
+        # The deputy, without JavaScript on a narrow screen
+        deputy.goto(f"/cases/{waiting}")
+        expect(deputy.get_by_text("approved by Ada Berg")).to_be_visible()
+        accessible(deputy)
+        deputy.get_by_label("How many records are to go").fill("3")
+        deputy.get_by_text("Lift the brake “records” for this case").click()
+        deputy.get_by_role("button", name="Approve…").click()
+        paste(site, deputy, "deputy")
+        expect(deputy.get_by_text("approved by Béla Novák")).to_be_visible()
+
+        # The next run carries it out, and the certificate has both
+        site.run("run", "--execute")
+        assert site.library.exports() == []
+        director.goto(f"/cases/{waiting}")
+        expect(director.get_by_text("Since you last looked")).to_be_visible()
+        accessible(director)
+        director.get_by_role("link", name=re.compile(f"^{waiting}-")).click()
+        expect(director.get_by_text("Verified just now")).to_be_visible()
+        expect(director.get_by_text("Approved by Ada Berg, Library Director")).to_be_visible()
+        expect(director.get_by_text("Approved by Béla Novák, Deputy Director")).to_be_visible()
+        accessible(director)
+        with director.expect_download() as download:
+            director.get_by_role("link", name="Download the bundle").click()
+        assert download.value.suggested_filename == f"{waiting}-1.zip"
+
+
+@pytest.mark.slow
+def test_a_hold_goes_from_subpoena_to_release(site: Standing, browser: Browser, tmp_path: Path) -> None:
+    document = tmp_path / "subpoena.pdf"
+    document.write_bytes(PDF)
+    with (
+        visitor(browser, site.house, "director", java_script_enabled=False) as director,
+        visitor(browser, site.house, "deputy") as deputy,
+    ):
+        director.goto("/holds")
+        director.get_by_role("link", name="Place a hold").click()
+        director.get_by_role("textbox", name="Number", exact=True).fill("2035-CV-17 <b>&amp;")
+        director.get_by_label("Issued by").fill("District Court")
+        director.get_by_label("The document served").set_input_files(document)
+        director.get_by_text("Past checkouts").click()
+        director.get_by_label("Patrons").fill("101\n102")
+        director.get_by_role("button", name="Preview what it keeps").click()
+        site.keeper()
+        director.get_by_role("link", name="Look again").click()
+        expect(director.get_by_text("It would keep 6 records and stop 0 cases.")).to_be_visible()
+        accessible(director)
+        assert (
+            director.get_by_role("textbox", name="Number", exact=True).input_value() == "2035-CV-17 <b>&amp;"
+        )
+        director.get_by_label("The document served").set_input_files(document)
+        director.get_by_role("button", name="Go on to sign…").click()
+        accessible(director)
+        paste(site, director, "director")
+        expect(director.get_by_text("Written down and keeps")).to_be_visible()
+        site.keeper()
+        director.get_by_role("link", name="Look again").click()
+        expect(director.get_by_text("waits for a second custodian to confirm it")).to_be_visible()
+        expect(director.get_by_text("You placed it: somebody else confirms it.")).to_be_visible()
+
+        deputy.goto("/")
+        deputy.get_by_role("link", name=re.compile("^Hold H")).click()
+        expect(deputy.get_by_text("2035-CV-17 <b>&amp;")).to_be_visible()
+        deputy.get_by_role("button", name="Confirm this hold…").click()
+        paste(site, deputy, "deputy")
+        expect(deputy.get_by_text("In force.")).to_be_visible()
+        accessible(deputy)
+
+        director.reload()
+        director.get_by_label("The document that ends the duty").set_input_files(document)
+        director.get_by_role("button", name="Ask for the release…").click()
+        paste(site, director, "director")
+        deputy.goto("/")
+        deputy.get_by_role("link", name=re.compile("^Hold H")).click()
+        deputy.get_by_role("button", name="Approve the release…").click()
+        paste(site, deputy, "deputy")
+        expect(deputy.get_by_text("In force until its grace period ends.")).to_be_visible()
+        site.house.clock.ahead += timedelta(days=7, minutes=1)
+        site.run("run", "--execute")
+    with visitor(browser, site.house, "auditor") as auditor:
+        auditor.goto("/holds?released=yes")
+        expect(auditor.get_by_text("released", exact=True)).to_be_visible()
+        expect(auditor.get_by_text("2035-CV-17")).to_have_count(0)
+        accessible(auditor)
