@@ -6,10 +6,9 @@ One function for whoever asks: the destroyer, the command line, a page, the remi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
-from retention.clearance import Approved, Clearance, clear
+from retention.clearance import Approved, Clearance, Requirements, clear
 from retention.errors import VerificationFailed
 from retention.loader import load
 from retention.permissions import Act, may
@@ -22,15 +21,6 @@ from storage.signatures import verified_approvals
 
 ReadSchedule = Callable[[str], Schedule]
 """From the text of a schedule, as `retention.loader.load` does."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirements:
-    """What a site asks for beyond its schedule. ``standing``: rules with ``approval = "standing"`` need a standing approval by two
-    people; ``ethics``: who approves has acknowledged the code of ethics this year."""
-
-    standing: bool = False
-    ethics: bool = False
 
 
 NONE = Requirements()

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 
+from retention.clearance import Requirements
 from retention.decide import CANNOT_DECIDE
 from retention.holds import HoldState
 from retention.permissions import Act, may
 from retention.ruling import standing_approvals
 from retention.schedule import ApprovalKind, Schedule
-from storage.clearing import Requirements
 from storage.dispositions import Dispositions
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.holds import HoldFile

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from retention.clearance import Requirements
 from retention.envelope import read
 from retention.errors import Refused, UsageError
 from retention.holds import Matter, MatterKind, Scope
 from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.verify import verify
-from storage.clearing import Requirements
 from storage.dispositions import Dispositions
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.ledger import Ledger

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from retention.clearance import Requirements
 from retention.errors import Refused, UsageError, VerificationFailed
 from retention.loader import load
 from retention.outcomes import Outcome
 from retention.permissions import Role
-from storage.clearing import Requirements
 from storage.destroy import Destroyer
 from storage.dispositions import Dispositions
 from storage.ledger.ledger import Ledger
