@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
@@ -107,6 +107,7 @@ class Keeper:
         if now - self._looked_at >= HOUSEKEEPING:
             self._looked_at = now
             site.ledger.questions.expire(at=self._now())
+            site.holding.lapse(timedelta(days=self._settings.grace_days), actor=ACTOR)
             with self._lock:
                 self._pauses = {id: pause for id, pause in self._pauses.items() if id in placing}
 

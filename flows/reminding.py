@@ -16,13 +16,12 @@ EVENT = "retention.reminder"
 
 _WORDS = {
     "review": ("Holds to review", "retention hold show"),
-    "confirm": (
-        "Holds to confirm: their provisional time is over, they keep all the same",
-        "retention hold confirm",
-    ),
+    "confirm": ("Holds that nobody confirmed in time: they lapse", "retention hold confirm"),
     "lapsing": ("Provisional holds that lapse soon unless they are confirmed", "retention hold confirm"),
     "complete": ("Holds that not every store has confirmed yet", "retention hold place --resume"),
     "approve": ("Cases that wait for a decision", "retention case show"),
+    "decide": ("Requests to decide on", "retention hold show"),
+    "acknowledge": ("Holds that somebody who was told has not acknowledged", "retention hold show"),
     "attest": ("Exports whose recipient has not confirmed destruction", "retention export attest"),
 }
 

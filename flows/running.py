@@ -165,6 +165,7 @@ def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
     """
     site.ledger.require_ready(site.now())
     site.certifier.catch_up(at=site.now(), actor=ACTOR)
+    site.holding.lapse(timedelta(days=site.settings.grace_days), actor=ACTOR)
     site.media.catch_up()
     return site.holding.end_grace(actor=ACTOR), site.enforcing.preserve(), settle(site)
 

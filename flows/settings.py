@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as Unreadable
 
+from retention.clearance import Requirements
 from retention.errors import SettingsError
-from storage.clearing import Requirements
 from storage.keys.roots.root import RootKind
 
 

@@ -35,10 +35,12 @@ from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
 from storage.disposing_media import MediaDisposal
 from storage.dispositions import Dispositions
+from storage.documents import Documents
 from storage.enforcing import Enforcing
 from storage.files import vault
 from storage.files.facts import NoRegister, Register
 from storage.files.store import FileStore
+from storage.hold_care import HoldCare
 from storage.holding import Holding
 from storage.keys.keystore import KeyStore
 from storage.keys.opening import KeySite
@@ -228,6 +230,15 @@ class Site:
     @cached_property
     def enforcing(self) -> Enforcing:
         return Enforcing(ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.now)
+
+    @cached_property
+    def hold_care(self) -> HoldCare:
+        return HoldCare(ledger=self.ledger, schedule=self.schedule, now=self.now)
+
+    @cached_property
+    def documents(self) -> Documents:
+        """What was served and given for holds."""
+        return Documents(self.settings.state_dir / "documents", self.ledger.sealer)
 
     @property
     def holding(self) -> Holding:

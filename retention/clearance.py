@@ -17,6 +17,15 @@ PEOPLE_NEEDED = {ApprovalKind.STANDING: 0, ApprovalKind.CUSTODIAN: 1, ApprovalKi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What a site asks for beyond its schedule. ``standing``: rules with ``approval = "standing"`` need a standing approval by two
+    people; ``ethics``: who approves has acknowledged the code of ethics this year."""
+
+    standing: bool = False
+    ethics: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:
     """One verified approval by a custodian, with the ledger's ``id`` of it. ``epoch``: hold epoch when it was given; ``lifts``: names of the brakes it lifts."""
 

@@ -30,8 +30,6 @@ class KeepReason(StrEnum):
     UNDECIDABLE = "undecidable"
     """The store could not make sense of it: impossible name, symbolic link, several hard links."""
     HELD = "held"
-    NOT_ELIGIBLE = "not-eligible"
-    """Generic: says nothing about why."""
     DONE = "done"
     """Already de-identified."""
     NOT_IN_EFFECT = "not-in-effect"
@@ -50,6 +48,8 @@ class KeepReason(StrEnum):
     """The minimum is not over."""
     CONSENT = "consent"
     """The person agreed to keep it until its maximum."""
+    NOT_ELIGIBLE = "not-eligible"
+    """Generic: says nothing about why. Only where nothing else keeps it, so that no reason that people expect is missing."""
 
 
 CANNOT_DECIDE = frozenset(
@@ -185,7 +185,7 @@ def _about(record: Record, location: Tied, hold: Hold) -> bool:
 
 
 def decide(record: Record, criteria: Criteria, holds: Iterable[Hold]) -> Decision:
-    """Keep or due, with every reason that applies, in order of precedence.
+    """Keep or due, with every reason that applies, in order of precedence; a sealed hold only where there is no other.
 
     Several rules on one record: the latest end of a minimum wins, as a date. Past its minimum a record goes, unless the
     person consented: then it goes after the maximum that applies (explicit over none, narrow over wide, then shortest).
@@ -197,8 +197,6 @@ def decide(record: Record, criteria: Criteria, holds: Iterable[Hold]) -> Decisio
     holding = holds_on(record, criteria.location, holds)
     if any(not hold.sealed for hold in holding):
         reasons.append(KeepReason.HELD)
-    if any(hold.sealed for hold in holding):
-        reasons.append(KeepReason.NOT_ELIGIBLE)
     if record.done:
         reasons.append(KeepReason.DONE)
     if not criteria.in_effect:
@@ -241,6 +239,8 @@ def decide(record: Record, criteria: Criteria, holds: Iterable[Hold]) -> Decisio
             until = maximum
             if maximum is not None:
                 since = dates.day_after(max(minimum_end, maximum))
+    if not reasons and holding:  # none that is not sealed
+        reasons.append(KeepReason.NOT_ELIGIBLE)
     if reasons:
         return Keep(
             reasons=tuple(reasons),

@@ -1,7 +1,8 @@
 """Exports as the registry knows them: what, for whom, on what ground, how old, and where.
 
 Age is decided here, and it is one-sided twice: saving a file makes an export no younger, copying an old time onto it makes it no
-older. Whoever produced it says when; else its name; else the day it was first seen.
+older. Whoever produced it says when; else its name; else the day it was first seen. Who says that it is older than anything about the
+file shows has to say why: an export that is called older than it is goes too early.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,8 @@ from retention.errors import UsageError
 from retention.records import Personal
 
 _IN_NAME = re.compile(r"(?<!\d)(20\d{2})([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)")
+SLACK = timedelta(days=1)
+"""How much older than its file an export may be declared to be without a reason: clocks, zones, a file that took the night to write."""
 _DATA = re.compile(r"\d{5}|@|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
 
 
@@ -77,6 +80,8 @@ class Export:
     sealed: bool = False
     attestation: bool = False
     copies: tuple[str, ...] = ()
+    reason: str = ""
+    """Why it is older than its file, where it was declared to be."""
     steps: tuple[Taken, ...] = ()
 
     def took(self, step: Step) -> bool:
@@ -89,17 +94,32 @@ class Export:
 
 
 def age(
-    *, declared: datetime | None, name: str, modified: datetime, first_seen: datetime, zone: ZoneInfo
+    *,
+    declared: datetime | None,
+    name: str,
+    modified: datetime,
+    first_seen: datetime,
+    zone: ZoneInfo,
+    reason: str = "",
 ) -> tuple[datetime, Basis]:
-    """When an export was produced, and what that rests on. Raises `UsageError` for a declared time to come.
+    """When an export was produced, and what that rests on. Raises `UsageError` for a declared time to come, and for one that is
+    more than a day older than the day in the name and than the modification of the file, without a ``reason``.
 
     A day in the name counts to its end. One that lies ahead is no date of production.
     """
+    named = day_in(name)
     if declared is not None:
         if declared > first_seen:
             raise UsageError("an export cannot have been produced later than now", "mend produced_at")
+        shown = min(modified, first_seen)
+        if named is not None:
+            shown = min(shown, datetime.combine(named, time.min, zone))
+        if declared < shown - SLACK and not reason.strip():
+            raise UsageError(
+                "an export is said to be older than its file, and nobody says why",
+                "give a reason, or leave produced_at out",
+            )
         return declared, Basis.DECLARED
-    named = day_in(name)
     if named is not None:
         end = datetime.combine(named, time.max, zone)
         if named <= first_seen.astimezone(zone).date():

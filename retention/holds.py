@@ -43,6 +43,8 @@ class MatterKind(StrEnum):
     PUBLIC_RECORDS_REQUEST = "public-records-request"
     AUDIT = "audit"
     PRESERVATION_LETTER = "preservation-letter"
+    VERBAL_REQUEST = "verbal-request"
+    """An officer's, without anything in writing: recorded, and declined or placed by a custodian's decision."""
 
 
 class CounselVerification(StrEnum):
@@ -110,6 +112,24 @@ class Scope:
             start=None if self.since is None else self.since - self.margin_before,
             end=None if self.until is None else self.until + self.margin_after,
         )
+
+    def covers(self, other: Scope) -> bool:
+        """Whether this one keeps everything that the other one keeps, by what they say."""
+        fields = (
+            (self.record_types, other.record_types),
+            (self.stores, other.stores),
+            (self.subjects, other.subjects),
+            (self.cameras, other.cameras),
+            (self.branches, other.branches),
+        )
+        if not all(not own or (bool(others) and own >= others) for own, others in fields):
+            return False
+        own_span, others_span = self.span, other.span
+        starts = own_span.start is None or (
+            others_span.start is not None and own_span.start <= others_span.start
+        )
+        ends = own_span.end is None or (others_span.end is not None and own_span.end >= others_span.end)
+        return starts and ends
 
     def touches(self, record_type: str, *stores: str) -> bool:
         """Whether any record of that type can match at all. ``stores``: the names of its store (`Location.stores`)."""

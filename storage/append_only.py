@@ -60,5 +60,33 @@ def steps(ways: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
+def other_person(table: str, subject: str, action: str, before: str) -> None:
+    """Four eyes: refuse a row with this ``action`` by the person of the last row with the action ``before``, or without one.
+
+    ``subject``: the column that says what the rows are about.
+    """
+    name = f"refuse_same_person_{table}_{action.replace('-', '_')}"
+    message = f"four eyes: {action} needs another person than {before}"
+    last = (
+        f'(SELECT person FROM "{table}" WHERE "{subject}" = NEW."{subject}" AND action = \'{before}\' '  # noqa: S608  # our own names
+        "ORDER BY id DESC LIMIT 1)"
+    )
+    if _is_sqlite():
+        op.execute(
+            f'CREATE TRIGGER {name} BEFORE INSERT ON "{table}" FOR EACH ROW '
+            f"WHEN NEW.action = '{action}' AND NEW.person IS coalesce({last}, NEW.person) "
+            f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+        )
+        return
+    op.execute(
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NEW.person = coalesce({last}, NEW.person) THEN RAISE EXCEPTION '{message}'; END IF; RETURN NEW; END $$"
+    )
+    op.execute(
+        f'CREATE TRIGGER {name} BEFORE INSERT ON "{table}" FOR EACH ROW '
+        f"WHEN (NEW.action = '{action}') EXECUTE FUNCTION {name}()"
+    )
+
+
 def _is_sqlite() -> bool:
     return op.get_bind().dialect.name == "sqlite"

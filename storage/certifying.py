@@ -260,7 +260,7 @@ class Certifier:
                     if decision.id in case.cleared_by
                 ),
             ),
-            statement=facts.Statement(holds_checked_at=_known(seen.checked), hold_epoch=seen.epoch),
+            statement=facts.Statement(holds_checked_at=_known(seen.checked), hold_epoch=self._ledger.holds.published(seen.epoch, case.id)),
             residual=facts.Residual(windows=windows, third_parties=self._third_parties(case, record_type)),
             evidence=self._evidence_now(root, case.items),
         )  # fmt: skip

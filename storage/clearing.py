@@ -6,10 +6,9 @@ One function for whoever asks: the destroyer, the command line, a page, the remi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
-from retention.clearance import Approved, Clearance, clear
+from retention.clearance import Approved, Clearance, Requirements, clear
 from retention.errors import VerificationFailed
 from retention.loader import load
 from retention.permissions import Act, may
@@ -22,15 +21,6 @@ from storage.signatures import verified_approvals
 
 ReadSchedule = Callable[[str], Schedule]
 """From the text of a schedule, as `retention.loader.load` does."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirements:
-    """What a site asks for beyond its schedule. ``standing``: rules with ``approval = "standing"`` need a standing approval by two
-    people; ``ethics``: who approves has acknowledged the code of ethics this year."""
-
-    standing: bool = False
-    ethics: bool = False
 
 
 NONE = Requirements()
@@ -52,11 +42,16 @@ def frozen_schedule(ledger: Ledger, case: Case, read: ReadSchedule = read_frozen
 
 
 def changed_at(ledger: Ledger, case: Case, schedule: Schedule) -> int:
-    """The highest epoch of a hold that touches the case, or of an exception from it: approvals given before are void."""
+    """The highest epoch of a hold that touches the case, or of an exception from it: approvals given before are void.
+
+    A sealed hold makes none void: it would show. What it keeps is kept all the same, by step 5.
+    """
     record_type = schedule.record_type(case.record_type)
     stores = {name for part in case.parts for name in record_type.location(part.location).stores}
     touching = (
-        hold.epoch for hold in ledger.holds.in_force().holds if hold.scope.touches(case.record_type, *stores)
+        hold.epoch
+        for hold in ledger.holds.in_force().holds
+        if not hold.sealed and hold.scope.touches(case.record_type, *stores)
     )
     return max(*touching, ledger.exceptions.epoch(case.id), 0)
 

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from threading import Event
 
-from retention.clearance import Clearance
+from retention.clearance import Clearance, Requirements
 from retention.decide import Criteria
 from retention.errors import Refused, StoreUnavailable, VerificationFailed
 from retention.leaves import leaves as make_leaves
@@ -38,7 +38,7 @@ from retention.leaves import reference
 from retention.outcomes import CODES, Fate, Outcome, Presence
 from retention.schedule import Disposition, Schedule
 from storage.certifying import Certifier
-from storage.clearing import NONE, ReadSchedule, Requirements, clearance, frozen_schedule, read_frozen
+from storage.clearing import NONE, ReadSchedule, clearance, frozen_schedule, read_frozen
 from storage.contract import Batch, Pace, Staged, Store, Stores, pace_of
 from storage.four_eyes import require_people
 from storage.ledger.batches import CHOSEN, ELSEWHERE, Intent, Range

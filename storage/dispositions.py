@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from retention.approval import Decision, statement
-from retention.clearance import Clearance
+from retention.clearance import Clearance, Requirements
 from retention.dates import due_day
 from retention.document import JSON, write
 from retention.errors import Refused, UsageError
@@ -25,7 +25,6 @@ from retention.schedule import Schedule
 from storage.clearing import (
     NONE,
     ReadSchedule,
-    Requirements,
     changed_at,
     clearance,
     frozen_schedule,

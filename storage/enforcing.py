@@ -8,9 +8,9 @@ Linearizable: once `place` or `resume` has returned, nothing in scope is destroy
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from retention.decide import Criteria
 from retention.errors import Refused, RetentionError, SettingsError, StoreUnavailable, Unavailable, UsageError
@@ -50,7 +50,8 @@ class Enforcing:
 
     def place(
         self, scope: Scope, matter: Matter, by: Signing, *, sealed: bool = False, continuing: bool = True,
-        review_every_days: int | None = 90,
+        review_every_days: int | None = 90, need_to_know: Iterable[str] = (), nondisclosure_until: date | None = None,
+        links: Iterable[str] = (), told: Iterable[str] = (),
     ) -> Placed:  # fmt: skip
         """Place a hold (`Holding.place`) and make it effective: it is when this returns.
 
@@ -65,6 +66,10 @@ class Enforcing:
             sealed=sealed,
             continuing=continuing,
             review_every_days=review_every_days,
+            need_to_know=need_to_know,
+            nondisclosure_until=nondisclosure_until,
+            links=links,
+            told=told,
         )
         return self.resume(file.id, actor=by.person.name)
 

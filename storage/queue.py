@@ -1,6 +1,6 @@
 """What waits for a person: decisions that their role lets them take and that they have not taken yet. Needs the ledger alone.
 
-A sealed hold is told to those who know of it already, and to nobody else.
+A sealed hold is told to those on its need-to-know list, and to nobody else.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 
+from retention.clearance import Requirements
 from retention.decide import CANNOT_DECIDE
 from retention.holds import HoldState
 from retention.permissions import Act, may
 from retention.ruling import standing_approvals
 from retention.schedule import ApprovalKind, Schedule
-from storage.clearing import Requirements
 from storage.dispositions import Dispositions
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person
 from storage.rulings import rulings_of
+from storage.seeing import all_seen
 from storage.signatures import verified_approvals
 
 
@@ -47,7 +48,7 @@ def queue(
     if person.disabled:
         return Queue()
     on = now.astimezone(schedule.library.zone).date()
-    holds = [one for one in ledger.holds.list() if _known(one, person.name)]
+    holds = all_seen(ledger, person.name)
     confirms, places = may(person.role, Act.CONFIRM_HOLD), may(person.role, Act.PLACE_HOLD)
     seconds = may(person.role, Act.SECOND)
     return Queue(
@@ -75,10 +76,6 @@ def undecided(ledger: Ledger, schedule: Schedule) -> dict[str, dict[str, int]]:
         if counts:
             found[record_type.id] = counts
     return found
-
-
-def _known(file: HoldFile, person: str) -> bool:
-    return not file.sealed or person == file.placed_by or any(step.person == person for step in file.actions)
 
 
 def _chosen(

@@ -20,7 +20,7 @@ from retention.ruling import TYPE as RULING
 from retention.signed import from_text
 from retention.verify_signed import verify_signed
 from storage.dispositions import EXCEPTION
-from storage.holding import STATEMENT_TYPE as HOLD_ACTION
+from storage.hold_steps import STATEMENT_TYPE as HOLD_ACTION
 from storage.ledger import tables
 from storage.ledger.connection import unstamp
 from storage.ledger.ledger import Ledger

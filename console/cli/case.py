@@ -70,14 +70,19 @@ def show(
         reader = None if as_ is None else authorise(site.ledger, site.signatory(as_, key_file), Act.READ).name
         seen = site.dispositions.review(case)
         decisions = site.ledger.people.decisions(case)
+        excepted = site.ledger.exceptions.of(case)
         certificates = [one.id for one in site.ledger.certificates.list() if one.case_id == case]
         since = None if reader is None else since_last_look(site.ledger, reader, seen, now=site.now())
     body = {
         "case": review_facts(seen),
         "decisions": [decision_facts(one) for one in decisions],
+        "excepted": [{"position": one.ordinal, "person": one.person, "at": one.at} for one in excepted],
         "certificates": certificates,
     }
     lines = review_lines(seen) + decision_lines(decisions)
+    if excepted:
+        people = words.listed(sorted({one.person for one in excepted}))
+        lines.append(doubtful(f"  {words.plural(len(excepted), 'item')} taken out by {people}"))
     if since is not None and since.changes:
         told = words.listed([_CHANGES[one] for one in since.changes])
         lines.append(doubtful(f"  changed since you looked at {moment(since.at)}: {told}"))

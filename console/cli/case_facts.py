@@ -42,7 +42,6 @@ def decision_facts(one: SignedDecision) -> dict[str, Any]:
         "person": one.person,
         "decision": one.decision,
         "lifts": list(one.statement.get("lifts") or []),
-        "epoch": one.epoch,
         "at": one.at,
     }
 

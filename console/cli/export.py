@@ -38,6 +38,12 @@ def register(
     produced_at: Annotated[
         str | None, Parameter(help="When it was produced; by default the day in its name, else now.")
     ] = None,
+    reason: Annotated[
+        str,
+        Parameter(
+            help="Why it is older than its file, where --produced-at says so: copied from the old server."
+        ),
+    ] = "",
     due: Annotated[date | None, Parameter(help="The day on which it has to be gone.")] = None,
     copy: Annotated[
         list[str] | None, Many, Parameter(help="Another place it was sent to: sftp://vendor.example/in.")
@@ -56,7 +62,7 @@ def register(
         try:
             told = Sidecar(
                 purpose=purpose, recipient=recipient, ground=ground, consent=consent, due_on=due, sealed=sealed,
-                attestation=attestation, copies=tuple(copy or ()),
+                attestation=attestation, copies=tuple(copy or ()), reason=reason,
                 produced_at=None if produced_at is None else _produced(produced_at, site),
             )  # fmt: skip
         except ValidationError:
@@ -207,7 +213,7 @@ def facts(export: Export) -> dict[str, Any]:
         "ground": export.ground or None, "consent": export.consent or None, "columns": list(export.columns), "rows": export.rows,
         "size": export.size, "sha256": export.digest, "produced_at": export.produced_at, "age_rests_on": export.basis.value,
         "first_seen": export.first_seen, "due_on": export.due_on, "sealed": export.sealed, "attestation": export.attestation,
-        "copies": list(export.copies), "state": _state(export),
+        "copies": list(export.copies), "reason": export.reason or None, "state": _state(export),
         "steps": [
             {"step": taken.step.value, "at": taken.at, "by": taken.actor, "document": taken.document_digest}
             for taken in export.steps
@@ -222,6 +228,7 @@ def _lines(export: Export) -> list[Line]:
         ("for", f"{export.recipient}: {export.purpose}"),
         ("rests on", export.ground or f"consent: {export.consent}"),
         ("produced", f"{moment(export.produced_at)}, {rests[export.basis.value]}; first seen {moment(export.first_seen)}"),
+        *([("because", export.reason)] if export.reason else []),
         ("due", day(export.due_on) or "not said"),
         ("content", f"{export.size:,} bytes" + ("" if export.rows is None else f", {export.rows:,} rows")),
         ("columns", ", ".join(export.columns) or "not known"),

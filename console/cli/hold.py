@@ -1,4 +1,4 @@
-"""``hold place``: a hold's matter and scope from the command line, its preview, and completing one that a store delayed.
+"""``hold place``, ``request`` and ``accept``: a hold's matter and scope from the command line, its preview, and completing one that a store delayed.
 
 Refuses to guess: an empty scope, an unknown name or a time that is no time is an error, never a wider or narrower hold.
 """
@@ -6,7 +6,7 @@ Refuses to guess: an empty scope, an unknown name or a time that is no time is a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,16 +14,21 @@ from cyclopts import Parameter
 
 from console.cli import times, words
 from console.cli.answer import Answer, Line, Table, good, heading, number
-from console.cli.documents import digest_of, read_subjects
+from console.cli.documents import content_of, read_subjects
 from console.cli.hold_lines import hold_facts, hold_lines
-from console.cli.options import Flag, Here, Json, KeyFile, Many, MaybeName
+from console.cli.options import Flag, Here, HoldId, Json, KeyFile, Many, MaybeName, Name
 from console.cli.session import Session
 from console.cli.site import opened
 from flows.previewing import preview as preview_of
 from flows.wiring import Site
 from retention.errors import UsageError
-from retention.holds import CounselVerification, Matter, MatterKind, Scope
+from retention.holds import CounselVerification, HoldState, Matter, MatterKind, Scope
+from retention.permissions import Act, may
 from retention.records import Personal
+from storage.enforcing import Placed
+from storage.ledger.holds import HoldFile
+from storage.seeing import known_to, seen
+from storage.signatures import authorise
 
 Texts = Annotated[list[str] | None, Many]
 Text = str | None
@@ -39,7 +44,7 @@ class MatterOptions:
     jurisdiction: Annotated[Text, Parameter(help="Its jurisdiction.")] = None
     court: Annotated[Text, Parameter(help="The court.")] = None
     case_number: Annotated[Text, Parameter(help="The court's case number.")] = None
-    document: Annotated[Path | None, Parameter(help="The document served; only its SHA-256 is kept.")] = None
+    document: Annotated[Path | None, Parameter(help="The document served; it is kept encrypted.")] = None
     issued_on: Annotated[Text, Parameter(help="Day it was issued, YYYY-MM-DD.")] = None
     received_at: Annotated[Text, Parameter(help="When it was received, on the library's clock.")] = None
     served_by: Annotated[Text, Parameter(help="Who served it.")] = None
@@ -77,6 +82,26 @@ class ScopeOptions:
     margin_after: Annotated[Text, Parameter(help="Keep that much after it too.")] = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SecrecyOptions:
+    """Who may know of it."""
+
+    sealed: Annotated[
+        bool,
+        Flag,
+        Parameter(help="A secrecy order: to all but those on its need-to-know list there is no such hold."),
+    ] = False
+    need_to_know: Annotated[Texts, Parameter(help="Somebody else who may see a sealed hold.")] = None
+    nondisclosure_until: Annotated[
+        Text, Parameter(help="Last day of the secrecy, YYYY-MM-DD; the seal is lifted by hand.")
+    ] = None
+
+    @property
+    def until(self) -> date | None:
+        return None if self.nondisclosure_until is None else times.calendar_day(self.nondisclosure_until)
+
+
+_SECRECY = Parameter(name="*", group="Secrecy")
 _MATTER = Parameter(name="*", group="Matter")
 _SCOPE = Parameter(name="*", group="Scope")
 
@@ -88,9 +113,11 @@ def place(
     snapshot: Annotated[
         bool, Flag, Parameter(help="Only what exists now, not what is still to come.")
     ] = False,
-    sealed: Annotated[
-        bool, Flag, Parameter(help="A secrecy order: shown to nobody but those who signed for it.")
-    ] = False,
+    secrecy: Annotated[SecrecyOptions, _SECRECY] = SecrecyOptions(),
+    told: Annotated[
+        Texts, Parameter(help="Somebody who is told to preserve, and has to acknowledge it.")
+    ] = None,
+    link: Annotated[Texts, Parameter(help="Id of a hold that it belongs with.")] = None,
     as_: MaybeName = None,
     key_file: KeyFile = None,
     preview: Annotated[bool, Flag, Parameter(help="Place nothing; count what it would keep.")] = False,
@@ -103,27 +130,79 @@ def place(
     with opened(session) as site:
         if resume is not None:
             return _resume(site, resume, _named(as_), key_file)
-        wanted = _scope(session, site, scope)
+        wanted = scope_of(session, site, scope)
         if preview:
             return _preview(site, wanted)
         signatory = site.signatory(_named(as_), key_file)
         placed = site.enforcing.place(
-            wanted, _matter(site, matter), signatory, sealed=sealed, continuing=not snapshot
-        )
-        return _placed(site, placed.file.id, placed.stores, placed.seconds)
+            wanted, _matter(site, matter), signatory, sealed=secrecy.sealed, continuing=not snapshot,
+            need_to_know=secrecy.need_to_know or (), nondisclosure_until=secrecy.until, links=link or (), told=told or (),
+        )  # fmt: skip
+        return in_force(site, "hold.place", placed)
+
+
+def request(
+    *,
+    matter: Annotated[MatterOptions, _MATTER] = MatterOptions(),
+    scope: Annotated[ScopeOptions, _SCOPE] = ScopeOptions(),
+    secrecy: Annotated[SecrecyOptions, _SECRECY] = SecrecyOptions(),
+    as_: Name,
+    key_file: KeyFile = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    with opened(session) as site:
+        file = site.holding.request(
+            scope_of(session, site, scope), _matter(site, matter), site.signatory(as_, key_file), sealed=secrecy.sealed,
+            need_to_know=secrecy.need_to_know or (), nondisclosure_until=secrecy.until,
+        )  # fmt: skip
+    done = f"request {file.id} is recorded; it keeps nothing until a custodian decides to place it"
+    notes = [
+        f"to place it: retention hold accept {file.id} --as NAME; otherwise: retention hold decline {file.id} --reason WHY --as NAME"
+    ]
+    return Answer(
+        command="hold.request",
+        body={"hold": hold_facts(file)},
+        lines=[good(done), *hold_lines(file)],
+        notes=notes,
+    )
+
+
+def accept(
+    hold: HoldId, /, *, as_: Name, key_file: KeyFile = None, json: Json = False, session: Here
+) -> Answer:
+    with opened(session) as site:
+        file = site.holding.accept(hold, site.signatory(as_, key_file))
+        return in_force(site, "hold.accept", site.enforcing.resume(file.id, actor=as_))
 
 
 def _resume(site: Site, id: str, name: str, key_file: Path | None) -> Answer:
-    placed = site.enforcing.resume(id, actor=site.signatory(name, key_file).person.name)
-    return _placed(site, id, placed.stores, placed.seconds)
+    person = authorise(site.ledger, site.signatory(name, key_file), Act.READ)
+    seen(site.ledger, id, person.name)
+    return in_force(site, "hold.place", site.enforcing.resume(id, actor=person.name))
 
 
-def _placed(site: Site, id: str, stores: tuple[str, ...], seconds: float) -> Answer:
-    file = site.ledger.holds.get(id)
-    done = f"hold {id} is in force: confirmed by {words.listed(list(stores))} after {seconds:.1f} s"
-    body = {"hold": hold_facts(file), "stores": list(stores), "seconds": round(seconds, 3)}
-    next_step = f"a second custodian confirms it: retention hold confirm {id} --as NAME"
-    return Answer(command="hold.place", body=body, lines=[good(done), *hold_lines(file)], notes=[next_step])
+def in_force(site: Site, command: str, placed: Placed) -> Answer:
+    """What is told of a hold that every store has confirmed, for the person who placed or changed it."""
+    file, id = placed.file, placed.file.id
+    done = f"hold {id} is in force: confirmed by {words.listed(list(placed.stores))} after {placed.seconds:.1f} s"
+    body = {"hold": hold_facts(file), "stores": list(placed.stores), "seconds": round(placed.seconds, 3)}
+    notes = [f"a second custodian confirms it: retention hold confirm {id} --as NAME"]
+    if file.state is not HoldState.PROVISIONAL:
+        notes = []
+    elif file.sealed and not _others_confirm(site, file):
+        notes.append(
+            f"nobody else who could confirm it may see it: retention hold know {id} --add NAME --as NAME"
+        )
+    return Answer(command=command, body=body, lines=[good(done), *hold_lines(file)], notes=notes)
+
+
+def _others_confirm(site: Site, file: HoldFile) -> bool:
+    return any(
+        may(site.ledger.people.get(name).role, Act.CONFIRM_HOLD)
+        for name in known_to(file)
+        if name != file.placed_by
+    )
 
 
 def _named(name: str | None) -> str:
@@ -150,7 +229,7 @@ def _matter(site: Site, given: MatterOptions) -> Matter:
     return Matter(
         number=given.matter, kind=given.kind, issuing_authority=given.authority, jurisdiction=given.jurisdiction,
         court=given.court, case_number=given.case_number,
-        document_digest=None if given.document is None else digest_of(given.document),
+        document_digest=None if given.document is None else site.documents.keep(content_of(given.document)),
         issued_on=None if given.issued_on is None else times.calendar_day(given.issued_on),
         received_at=None if given.received_at is None else times.beginning(given.received_at, zone),
         served_by=given.served_by, officer=given.officer, officer_agency=given.agency, officer_badge=given.badge,
@@ -158,7 +237,8 @@ def _matter(site: Site, given: MatterOptions) -> Matter:
     )  # fmt: skip
 
 
-def _scope(session: Session, site: Site, given: ScopeOptions) -> Scope:
+def scope_of(session: Session, site: Site, given: ScopeOptions) -> Scope:
+    """The scope that the options say. Raises `UsageError` for what is no scope."""
     zone = site.schedule.library.zone
     subjects = [
         *(given.subject or ()),

@@ -1,6 +1,6 @@
 """``hold confirm``, ``release``, ``list`` and ``show``: the life of a hold after it was placed.
 
-A sealed hold is shown to those who signed for it, by their key; to everybody else there is no such hold.
+A sealed hold is shown to those on its need-to-know list, by their key; to everybody else there is no such hold.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from console.cli import words
 from console.cli.answer import Answer, Line, Table, good, moment
 from console.cli.documents import content_of, digest_of
 from console.cli.hold_lines import hold_facts, hold_lines
-from console.cli.options import Flag, Here, Json, KeyFile, MaybeName, Name
+from console.cli.options import Flag, Here, HoldId, Json, KeyFile, MaybeName, Name
 from console.cli.site import opened
 from flows.wiring import Site
 from retention.errors import Refused, UsageError
 from retention.holds import HoldState
 from retention.permissions import Act
 from storage.ledger.holds import HoldFile
+from storage.seeing import all_seen, seen
 from storage.signatures import Signatory, authorise
-
-HoldId = Annotated[str, Parameter(help="Id of a hold: see `retention hold list`.")]
 
 
 def confirm(
@@ -40,7 +39,7 @@ def release(
     /,
     *,
     document: Annotated[
-        Path | None, Parameter(help="The document that ends the duty to preserve; only its SHA-256 is kept.")
+        Path | None, Parameter(help="The document that ends the duty to preserve; it is kept encrypted.")
     ] = None,
     as_: Name,
     key_file: KeyFile = None,
@@ -57,12 +56,17 @@ def release(
                 site.holding.cancel_release(hold, signatory),
                 "the release is cancelled; the hold never ceased to keep",
             )
-        elif site.ledger.holds.get(hold).state is HoldState.RELEASE_REQUESTED:
-            file, done = _apauthorise(site, hold, signatory, document)
+        elif (
+            seen(site.ledger, hold, authorise(site.ledger, signatory, Act.READ).name).state
+            is HoldState.RELEASE_REQUESTED
+        ):
+            file, done = _approve(site, hold, signatory, document)
         else:
             if document is None:
                 raise UsageError("a hold is not released without a document", "give it with --document FILE")
-            file = site.holding.request_release(hold, signatory, content_of(document))
+            content = content_of(document)
+            site.documents.keep(content)
+            file = site.holding.request_release(hold, signatory, content)
             done = (
                 f"release requested; a second custodian approves it: retention hold release {hold} --as NAME"
             )
@@ -71,7 +75,7 @@ def release(
         )
 
 
-def _apauthorise(site: Site, hold: str, signatory: Signatory, document: Path | None) -> tuple[HoldFile, str]:
+def _approve(site: Site, hold: str, signatory: Signatory, document: Path | None) -> tuple[HoldFile, str]:
     """The second person's call. A document given again must be the one the release was requested with."""
     requested = [step for step in site.ledger.holds.get(hold).actions if step.action == "request-release"][-1]
     if document is not None and digest_of(document) != requested.document_digest:
@@ -85,7 +89,7 @@ def _apauthorise(site: Site, hold: str, signatory: Signatory, document: Path | N
 
 def list_(
     *,
-    all_: Annotated[bool, Flag, Parameter(name="--all", help="Released ones too.")] = False,
+    all_: Annotated[bool, Flag, Parameter(name="--all", help="Released and declined ones too.")] = False,
     as_: MaybeName = None,
     key_file: KeyFile = None,
     json: Json = False,
@@ -93,14 +97,14 @@ def list_(
 ) -> Answer:
     with opened(session) as site:
         reader = _reader(site, as_, key_file)
-        files = [file for file in site.ledger.holds.list(released=all_) if _may_see(file, reader)]
+        files = all_seen(site.ledger, reader, released=all_)
     rows = [
         (
             file.id,
             file.matter.number,
             file.matter.kind.value,
             file.state.value.replace("-", " "),
-            moment(file.placed_at),
+            moment(file.placed_at) if file.placed_by else "",
         )
         for file in files
     ]
@@ -130,11 +134,20 @@ def show(
     session: Here,
 ) -> Answer:
     with opened(session) as site:
-        file = site.ledger.holds.get(hold)
-        if not _may_see(file, _reader(site, as_, key_file)):
-            raise UsageError(f"there is no hold {hold}", "see: retention hold list")
-    body = {"hold": hold_facts(file, subjects=subjects)}
-    return Answer(command="hold.show", body=body, lines=hold_lines(file, subjects=subjects))
+        reader = _reader(site, as_, key_file)
+        file = seen(site.ledger, hold, reader)
+        links = linked(site, file, reader)
+    body = {"hold": hold_facts(file, links, subjects=subjects)}
+    return Answer(command="hold.show", body=body, lines=hold_lines(file, links, subjects=subjects))
+
+
+def linked(site: Site, file: HoldFile, reader: str | None) -> list[str]:
+    """Holds that it is linked with, from either side, as far as the reader may see them."""
+    return [
+        other.id
+        for other in all_seen(site.ledger, reader, released=True)
+        if other.id in file.links or file.id in other.links
+    ]
 
 
 def _reader(site: Site, name: str | None, key_file: Path | None) -> str | None:
@@ -144,7 +157,3 @@ def _reader(site: Site, name: str | None, key_file: Path | None) -> str | None:
     signatory = site.signatory(name, key_file)
     authorise(site.ledger, signatory, Act.READ)
     return signatory.person.name
-
-
-def _may_see(file: HoldFile, reader: str | None) -> bool:
-    return not file.sealed or reader == file.placed_by or reader in {step.person for step in file.actions}

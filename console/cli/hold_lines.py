@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from console.cli import words
 from console.cli.answer import Line, Table, day, heading, moment
 from retention.holds import Scope
 from storage.ledger.holds import HoldFile
+from storage.seeing import known_to
 
 
-def hold_facts(file: HoldFile, *, subjects: bool = False) -> dict[str, Any]:
-    """The whole record. ``subjects``: with the patrons' ids."""
+def hold_facts(file: HoldFile, links: Sequence[str] = (), *, subjects: bool = False) -> dict[str, Any]:
+    """The whole record. ``links``: those of its links that the reader may see. ``subjects``: with the patrons' ids."""
+    links = list(links)
     matter, scope = file.matter, file.scope
     return {
         "id": file.id,
@@ -45,11 +48,19 @@ def hold_facts(file: HoldFile, *, subjects: bool = False) -> dict[str, Any]:
             "margin_before": scope.margin_before,
             "margin_after": scope.margin_after,
         },
-        "placed_by": file.placed_by,
-        "placed_at": file.placed_at,
+        "requested_by": file.requested_by,
+        "declined_because": file.declined_because,
+        "placed_by": file.placed_by or None,
+        "placed_at": file.placed_at if file.placed_by else None,
         "provisional_until": file.provisional_until,
         "grace_until": file.grace_until,
         "review_on": file.review_on,
+        "lapsed": file.lapsed,
+        "need_to_know": list(known_to(file)) if file.sealed else [],
+        "nondisclosure_until": file.nondisclosure_until,
+        "links": links,
+        "told": list(file.told),
+        "unacknowledged": list(file.unacknowledged),
         "history": [
             {
                 "action": step.action,
@@ -68,18 +79,35 @@ def _exact(scope: Scope, side: str) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-def hold_lines(file: HoldFile, *, subjects: bool = False) -> list[Line]:
-    """The whole record, for a person who may see it."""
-    lines: list[Line] = [heading(f"hold {file.id}: {words.HOLD_STATES[file.state]}")]
+def hold_lines(file: HoldFile, links: Sequence[str] = (), *, subjects: bool = False) -> list[Line]:
+    """The whole record, for a person who may see it, with those of its links that they may see."""
+    said = "nobody confirmed it in time" if file.lapsed else ""
+    lines: list[Line] = [heading(f"hold {file.id}: {words.HOLD_STATES[file.state]}{said and f'; {said}'}")]
     lines += [f"  {name}: {value}" for name, value in _matter(file) if value]
     lines += [f"  keeps {name}: {value}" for name, value in scope_words(file.scope, subjects=subjects)]
     if not file.continuing:
         lines.append("  snapshot: what existed when it was placed")
     if file.provisional_until and file.state.value == "provisional":
-        lines.append(f"  confirm by: {moment(file.provisional_until)} (it keeps all the same)")
+        lapses = (
+            "sealed, it keeps all the same"
+            if file.sealed
+            else "or it lapses, after a grace period like a release"
+        )
+        lines.append(f"  confirm by: {moment(file.provisional_until)} ({lapses})")
     if file.grace_until and file.state.value == "in-grace":
         lines.append(f"  its grace period ends: {moment(file.grace_until)}")
-    lines.append(f"  review on: {day(file.review_on) or 'no day set'}")
+    lines += [
+        f"  {name}: {value}"
+        for name, value in (
+            ("declined because", file.declined_because),
+            ("linked with", ", ".join(links)),
+            ("told", ", ".join(file.told)),
+            ("not acknowledged yet by", ", ".join(file.unacknowledged)),
+        )
+        if value
+    ]
+    if file.state.keeps:
+        lines.append(f"  review on: {day(file.review_on) or 'no day set'}")
     if file.actions:
         rows = [
             (
@@ -112,7 +140,8 @@ def _matter(file: HoldFile) -> list[tuple[str, str]]:
         ("served by", matter.served_by or ""),
         ("officer", officer),
         ("counsel", matter.counsel.value),
-        ("sealed", "yes: shown only to those who signed for it" if file.sealed else ""),
+        ("sealed", f"shown only to {', '.join(known_to(file))}" if file.sealed else ""),
+        ("not to be told until", day(file.nondisclosure_until)),
     ]
 
 

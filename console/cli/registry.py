@@ -84,6 +84,20 @@ COMMANDS = (
         "The scope's options narrow it: all that are given must match, and within one option any value. A record whose "
         "date or branch is not known, or that may be about anybody, counts as in scope. A second custodian confirms it: retention hold confirm.",
     ),
+    Command(
+        "hold request",
+        "console.cli.hold:request",
+        "Record a request that nobody has decided on yet: an officer's verbal one, a letter nobody has verified.\n\n"
+        "It keeps nothing until a custodian decides to place it: retention hold accept.",
+    ),
+    Command(
+        "hold accept",
+        "console.cli.hold:accept",
+        "Decide to place a recorded request: effective when the command returns.",
+    ),
+    Command(
+        "hold decline", "console.cli.hold_care:decline", "Decide not to place a recorded request, for good."
+    ),
     Command("hold confirm", "console.cli.hold_life:confirm", "Confirm a hold, as the second custodian."),
     Command(
         "hold release",
@@ -91,6 +105,50 @@ COMMANDS = (
         "Release a hold: two custodians, a document, and a grace period.\n\n"
         "The first call requests the release and needs the document that ends the duty to preserve. A second custodian's call "
         "approves it and starts the grace period; until that ends the hold keeps everything it kept.",
+    ),
+    Command(
+        "hold widen",
+        "console.cli.hold_change:widen",
+        "Have a hold keep more: effective when the command returns.\n\n"
+        "Values are added to those that it has, times move outward; --any lifts a restriction. What it kept before it keeps throughout.",
+    ),
+    Command(
+        "hold narrow",
+        "console.cli.hold_change:narrow",
+        "Have less kept: place a narrower hold of the same matter, and request the release of this one.\n\n"
+        "The scope's options say what is still to be kept. The release needs what any release needs: a second custodian and a grace period.",
+    ),
+    Command("hold link", "console.cli.hold_change:link", "Say that holds belong together."),
+    Command(
+        "hold verify",
+        "console.cli.hold_care:verify",
+        "Record whether a request is what it claims to be, as counsel or custodian.",
+    ),
+    Command(
+        "hold review",
+        "console.cli.hold_care:review",
+        "Record that a hold was looked at and stays, until the next review.",
+    ),
+    Command(
+        "hold tell",
+        "console.cli.hold_care:tell",
+        "Put people on the list of those who were told to preserve.",
+    ),
+    Command(
+        "hold acknowledge",
+        "console.cli.hold_care:acknowledge",
+        "Say that you know of a hold you were told of.",
+    ),
+    Command(
+        "hold know", "console.cli.hold_care:know", "Change who may see a sealed hold, as somebody who may."
+    ),
+    Command(
+        "hold unseal", "console.cli.hold_care:unseal", "Lift the seal of a hold, once its secrecy is over."
+    ),
+    Command(
+        "hold document",
+        "console.cli.hold_care:document",
+        "Write a document of a hold to a new file.\n\nEvery opening is written into the ledger first.",
     ),
     Command("hold list", "console.cli.hold_life:list_", "List the holds in force."),
     Command("hold show", "console.cli.hold_life:show", "Show the full record and history of a hold."),

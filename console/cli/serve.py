@@ -17,7 +17,7 @@ def flows(*, json: Json = False, session: Here) -> Answer:
     session.note(
         f"sealing at “{settings.seal}”, nightly run at “{settings.nightly}”, reminders at “{settings.remind}”, on the library's clock; Ctrl-C ends"
     )
-    serve(settings, tell=session.warn)
+    serve(settings, tell=session.note)
     return Answer(command="serve.flows", body={"served": True}, lines=["the service has ended"])
 
 
@@ -26,5 +26,5 @@ def holds(*, json: Json = False, session: Here) -> Answer:
     for told in (signal.SIGTERM, signal.SIGINT):
         signal.signal(told, lambda _number, _frame: stop.set())
     session.note("holds are made effective and questions answered as they come; Ctrl-C ends")
-    Keeper(load_settings(), tell=session.warn).run(stop)
+    Keeper(load_settings(), tell=session.note).run(stop)
     return Answer(command="serve.holds", body={"served": True}, lines=["the service has ended"])

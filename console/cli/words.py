@@ -41,6 +41,8 @@ OUTCOMES: Mapping[Outcome, str] = {
 }
 
 HOLD_STATES: Mapping[HoldState, str] = {
+    HoldState.REQUESTED: "recorded; nobody has decided on it, and it keeps nothing",
+    HoldState.DECLINED: "declined: it was never placed",
     HoldState.PLACING: "written down and keeps; not yet confirmed by every store",
     HoldState.PROVISIONAL: "in force; waits for a second custodian to confirm it",
     HoldState.ACTIVE: "in force",
@@ -55,6 +57,16 @@ HOLD_ACTIONS: Mapping[str, str] = {
     "request-release": "release requested",
     "approve-release": "release approved",
     "cancel-release": "release cancelled",
+    "request": "recorded",
+    "decline": "declined",
+    "widen": "widened",
+    "verify": "verification recorded",
+    "review": "reviewed",
+    "tell": "people told",
+    "acknowledge": "acknowledged",
+    "link": "linked",
+    "know": "need-to-know list changed",
+    "unseal": "unsealed",
 }
 
 CASE_STATES: Mapping[str, str] = {

@@ -210,13 +210,18 @@ def _export(
     at: datetime,
 ) -> Export:
     produced, basis = age(
-        declared=told.produced_at, name=split(path)[1], modified=modified, first_seen=at, zone=zone
+        declared=told.produced_at,
+        name=split(path)[1],
+        modified=modified,
+        first_seen=at,
+        zone=zone,
+        reason=told.reason,
     )
     return Export(
         id=new_export_id(at), store=store, path=Personal(path), purpose=told.purpose, recipient=told.recipient,
         ground=told.ground, consent=told.consent, columns=content.columns, rows=content.rows, size=content.size,
         digest=content.digest, identity=content.identity, produced_at=produced, basis=basis, first_seen=at, due_on=told.due_on,
-        sealed=told.sealed, attestation=told.attestation, copies=told.copies,
+        sealed=told.sealed, attestation=told.attestation, copies=told.copies, reason=told.reason,
     )  # fmt: skip
 
 

@@ -25,6 +25,8 @@ class Sidecar(BaseModel):
     ground: str = Field(default="", max_length=200)
     consent: str = Field(default="", max_length=200)
     produced_at: AwareDatetime | None = None
+    reason: str = Field(default="", max_length=200)
+    """Why it was produced before anything about the file shows."""
     due_on: date | None = None
     sealed: bool = False
     attestation: bool = False

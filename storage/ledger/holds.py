@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -26,6 +26,14 @@ from storage.ledger.connection import Entry, LedgerConnection, stamp, unstamp
 from storage.ledger.sealing import Sealer
 
 EPOCH = "hold-epoch"
+_PAST = {
+    "acknowledge": "acknowledged",
+    "review": "reviewed",
+    "link": "linked",
+    "verify": "verified",
+    "tell": "told",
+}
+"""How an event calls a step that leaves the hold's state as it is."""
 _MATTER = TypeAdapter(Matter)
 
 
@@ -58,7 +66,20 @@ class HoldFile:
     provisional_until: datetime | None = None
     grace_until: datetime | None = None
     review_on: date | None = None
+    need_to_know: tuple[str, ...] = ()
+    """Names of those who may see a sealed hold (`storage.seeing`)."""
+    nondisclosure_until: date | None = None
+    """Until then nobody may lift the seal; then somebody may, it never lifts itself."""
+    links: tuple[str, ...] = ()
+    """Ids of holds that belong with it."""
+    told: tuple[str, ...] = ()
+    """Names of those who were told to preserve, and have to acknowledge it."""
+    requested_by: str | None = None
+    declined_because: str | None = field(default=None, repr=False)
     epoch: int = 0
+    """Hold epoch at which it was placed or last widened."""
+    revision: int = 0
+    """How often it was changed in anything but its state."""
     actions: tuple[HoldAction, ...] = ()
 
     @property
@@ -71,6 +92,17 @@ class HoldFile:
             continuing=self.continuing,
             epoch=self.epoch,
         )
+
+    @property
+    def lapsed(self) -> bool:
+        """In grace because nobody confirmed it in time, and not because a release was approved."""
+        ending = [step.action for step in self.actions if step.action.endswith("-release")]
+        return self.state is HoldState.IN_GRACE and ending[-1:] != ["approve-release"]
+
+    @property
+    def unacknowledged(self) -> tuple[str, ...]:
+        """Who was told and has not said yet that they know."""
+        return tuple(name for name in self.told if name not in self.done_by("acknowledge"))
 
     def done_by(self, action: str) -> tuple[str, ...]:
         """Who did that, in order, over the whole life of the hold."""
@@ -126,10 +158,16 @@ class Holds:
                     epoch,
                 ):
                     return self._cache[1]
-            rows = connection.execute(
-                select(tables.hold).where(tables.hold.c.state != HoldState.RELEASED.value)
+            kept = tables.hold.c.state.in_([state.value for state in HoldState if state.keeps])
+            rows = connection.execute(select(tables.hold).where(kept)).all()
+            revised = connection.execute(
+                select(tables.hold_revision)
+                .join(tables.hold, tables.hold.c.id == tables.hold_revision.c.hold_id)
+                .where(kept)
+                .order_by(tables.hold_revision.c.number)
             ).all()
-        holds = tuple(self._open(row).hold for row in rows)
+        latest = {revision.hold_id: revision for revision in revised}
+        holds = tuple(self._open(row, latest.get(row.id)).hold for row in rows)
         view = HoldView(
             epoch=epoch, holds=holds, placing=any(hold.state is HoldState.PLACING for hold in holds)
         )
@@ -148,13 +186,20 @@ class Holds:
                 .where(tables.hold_action.c.hold_id == id)
                 .order_by(tables.hold_action.c.id)
             )
-            return self._open(row, connection.execute(query).all())
+            revision = (
+                select(tables.hold_revision)
+                .where(tables.hold_revision.c.hold_id == id)
+                .order_by(tables.hold_revision.c.number.desc())
+                .limit(1)
+            )
+            return self._open(row, connection.execute(revision).first(), connection.execute(query).all())
 
     def list(self, *, released: bool = False) -> list[HoldFile]:
-        """Newest first; released ones only when asked for."""
+        """Newest first; released and declined ones only when asked for."""
         query = select(tables.hold.c.id).order_by(tables.hold.c.placed_at.desc(), tables.hold.c.id)
         if not released:
-            query = query.where(tables.hold.c.state != HoldState.RELEASED.value)
+            ended = (HoldState.RELEASED.value, HoldState.DECLINED.value)
+            query = query.where(tables.hold.c.state.not_in(ended))
         with self._db.read() as connection:
             ids = connection.execute(query).scalars().all()
         return [self.get(id) for id in ids]
@@ -169,9 +214,16 @@ class Holds:
         with self._db.read() as connection:
             return [*connection.execute(query).scalars()]
 
+    def published(self, epoch: int, subject: str) -> int:
+        """What stands for an epoch where others read it: a keyed number that does not count. An epoch would tell whoever compares two
+        of them that a hold was placed between, though they may see none. ``subject``: apart for each document.
+        """
+        return int(self._sealer.mark("epoch", f"{subject} {epoch}")[:12], 16)
+
     def mark(self, file: HoldFile) -> str:
         """A keyed digest (hex) of what a hold is about, for statements: it binds scope, matter and flags, and tells nobody any of it."""
-        return self._sealer.mark("hold", json.dumps([file.id, _body(file)], sort_keys=True))
+        review_on = None if file.review_on is None else file.review_on.isoformat()
+        return self._sealer.mark("hold", json.dumps([file.id, _body(file), review_on], sort_keys=True))
 
     def every(self) -> tuple[HoldFile, ...]:
         """All holds, released ones too, newest first; read again only when one of them changed."""
@@ -191,13 +243,15 @@ class Holds:
             rows = connection.execute(
                 select(tables.hold).order_by(tables.hold.c.placed_at.desc(), tables.hold.c.id)
             )
-            found = tuple(self._open(row, steps.get(row.id, ())) for row in rows)
+            revised = select(tables.hold_revision).order_by(tables.hold_revision.c.number)
+            latest = {revision.hold_id: revision for revision in connection.execute(revised)}
+            found = tuple(self._open(row, latest.get(row.id), steps.get(row.id, ())) for row in rows)
         with self._lock:
             self._all = (tuple(now), found)
         return found
 
     def add(self, file: HoldFile, action: HoldAction, *, at: datetime) -> HoldFile:
-        """Write a new hold down as *placing*, durable: from now on every batch that reads the holds sees it.
+        """Write a new hold down, *placing* or *requested*. Durable: from now on every batch that reads the holds sees it.
 
         Raises `LedgerUnavailable` with another sealing key than that of the holds in force: nobody could read them all.
         """
@@ -206,20 +260,25 @@ class Holds:
             epoch = entry.next(EPOCH)
             entry.connection.execute(
                 insert(tables.hold).values(
-                    id=file.id, state=file.state.value, body=self._seal(file), placed_at=stamp(file.placed_at),
+                    id=file.id, state=file.state.value, body=self._seal(file, epoch), placed_at=stamp(file.placed_at),
                     provisional_until=None if file.provisional_until is None else stamp(file.provisional_until),
                     review_on=None if file.review_on is None else file.review_on.isoformat(), epoch=epoch,
                 )
             )  # fmt: skip
             _act(entry, file.id, action, epoch)
-            entry.record("hold.placing", actor=action.person, subject=file.id, body={"epoch": epoch})
+            entry.record(
+                f"hold.{file.state.value}", actor=action.person, subject=file.id, body={"epoch": epoch}
+            )
         return self.get(file.id)
 
     def move(
         self, seen: HoldFile, *, to: HoldState, actor: str, at: datetime, action: HoldAction | None = None,
-        grace_until: datetime | None = None,
+        grace_until: datetime | None = None, revised: HoldFile | None = None,
     ) -> HoldFile:  # fmt: skip
-        """Change a hold's state, once, from what the caller saw: its state and how many actions led there.
+        """Change a hold, once, from what the caller saw: its state and how many actions led there.
+
+        ``revised``: what it is to be from now on, where more than its state changes. A hold that comes (again) to *placing* has the
+        present epoch: approvals given before are void for what it touches.
 
         Raises `Refused` when either has changed meanwhile: the same state may have been reached again by other people.
         """
@@ -227,6 +286,12 @@ class Holds:
         with self._db.write(at) as entry:
             epoch = entry.next(EPOCH)
             values: dict[str, Any] = {"state": to.value}
+            if seen.state is HoldState.REQUESTED and revised is not None and to is HoldState.PLACING:
+                until = revised.provisional_until
+                values |= {
+                    "placed_at": stamp(at),
+                    "provisional_until": None if until is None else stamp(until),
+                }
             if to is not HoldState.RELEASED:
                 values["grace_until"] = None if grace_until is None else stamp(grace_until)
             actions = select(func.count()).where(tables.hold_action.c.hold_id == id).scalar_subquery()
@@ -243,18 +308,39 @@ class Holds:
                 )
             if action is not None:
                 _act(entry, id, action, epoch)
+            if revised is not None:
+                _revise(
+                    entry,
+                    revised,
+                    self._seal(revised, epoch if to is HoldState.PLACING else seen.epoch),
+                    epoch,
+                )
+            kind = (
+                to.value
+                if action is None or to is not seen.state
+                else _PAST.get(action.action, action.action)
+            )
             entry.record(
-                f"hold.{to.value}", actor=actor, subject=id, body={"from": seen.state.value, "epoch": epoch}
+                f"hold.{kind}", actor=actor, subject=id, body={"from": seen.state.value, "epoch": epoch}
             )
         return self.get(id)
 
-    def _seal(self, file: HoldFile) -> bytes:
-        return self._sealer.seal(json.dumps(_body(file), sort_keys=True).encode(), file.id)
+    def _seal(self, file: HoldFile, epoch: int) -> bytes:
+        """``epoch``: at which it was placed or last widened."""
+        return self._sealer.seal(
+            json.dumps({**_body(file), "epoch": epoch}, sort_keys=True).encode(), file.id
+        )
 
-    def _open(self, row: Row[Any], actions: Any = ()) -> HoldFile:
-        body = self._sealer.open(row.body, row.id)
+    def _open(self, row: Row[Any], revision: Row[Any] | None, actions: Any = ()) -> HoldFile:
+        body = self._sealer.open((revision or row).body, row.id)
         try:
-            return self._file(row, json.loads(body), actions)
+            file = self._file(row, json.loads(body), actions)
+            if revision is None:
+                return file
+            on = revision.review_on
+            return replace(
+                file, revision=revision.number, review_on=None if on is None else date.fromisoformat(on)
+            )
         except (ValueError, KeyError, TypeError):
             raise LedgerUnavailable(
                 f"hold {row.id} cannot be read by this version",
@@ -276,7 +362,13 @@ class Holds:
             provisional_until=None if row.provisional_until is None else unstamp(row.provisional_until),
             grace_until=None if row.grace_until is None else unstamp(row.grace_until),
             review_on=None if row.review_on is None else date.fromisoformat(row.review_on),
-            epoch=row.epoch,
+            need_to_know=tuple(body.get("need_to_know", ())),
+            nondisclosure_until=_day(body.get("nondisclosure_until")),
+            links=tuple(body.get("links", ())),
+            told=tuple(body.get("told", ())),
+            requested_by=body.get("requested_by"),
+            declined_because=body.get("declined_because"),
+            epoch=body.get("epoch", row.epoch),
             actions=tuple(
                 HoldAction(
                     action=step.action, person=step.person, document_digest=step.document_digest,
@@ -285,6 +377,19 @@ class Holds:
                 for step in actions
             ),
         )  # fmt: skip
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+def _revise(entry: Entry, file: HoldFile, body: bytes, epoch: int) -> None:
+    entry.connection.execute(
+        insert(tables.hold_revision).values(
+            hold_id=file.id, number=file.revision + 1, body=body, epoch=epoch, at=stamp(entry.at),
+            review_on=None if file.review_on is None else file.review_on.isoformat(),
+        )
+    )  # fmt: skip
 
 
 def _act(entry: Entry, hold_id: str, action: HoldAction, epoch: int) -> None:
@@ -305,6 +410,14 @@ def _body(file: HoldFile) -> dict[str, Any]:
         "continuing": file.continuing,
         "placed_by": file.placed_by,
         "review_every_days": file.review_every_days,
+        "need_to_know": sorted(file.need_to_know),
+        "nondisclosure_until": None
+        if file.nondisclosure_until is None
+        else file.nondisclosure_until.isoformat(),
+        "links": sorted(file.links),
+        "told": sorted(file.told),
+        "requested_by": file.requested_by,
+        "declined_because": file.declined_because,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -53,7 +53,7 @@ class Ledger:
         self.connection = LedgerConnection(url, busy_seconds=busy_seconds)
         self.cases = Cases(self.connection)
         self.batches = Batches(self.connection)
-        sealer = Sealer(sealing_key)
+        self.sealer = sealer = Sealer(sealing_key)
         self.holds = Holds(self.connection, sealer)
         self.exports = Exports(self.connection, sealer)
         self.exceptions = Exceptions(self.connection, sealer)
@@ -84,11 +84,15 @@ class Ledger:
         with self.connection.write(at) as entry:
             entry.record(kind, actor=actor, subject=subject, body=body)
 
-    def events(self, *, subject: str | None = None, limit: int = 200) -> Sequence[Event]:
-        """Newest first."""
+    def events(
+        self, *, subject: str | None = None, limit: int = 200, without: Collection[str] = ()
+    ) -> Sequence[Event]:
+        """Newest first. ``without``: subjects to leave out."""
         query = select(tables.event).order_by(tables.event.c.seq.desc()).limit(limit)
         if subject is not None:
             query = query.where(tables.event.c.subject == subject)
+        if without:
+            query = query.where(tables.event.c.subject.not_in(without))
         with self.connection.read() as connection:
             return [
                 Event(

@@ -20,7 +20,7 @@ from retention.errors import LedgerUnavailable
 
 NONCE_BYTES = 12
 KEY_BYTES = 32
-_SEALED = {"E": "export", "Q": "question"}
+_SEALED = {"D": "document", "E": "export", "Q": "question"}
 
 
 class Sealer:

@@ -13,7 +13,7 @@ The gate is held while an object is read and written. A hold that is placed mean
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -51,13 +51,14 @@ class ObjectRowBatch:
     """The batch of one location. Made by `storage.s3.store.S3Store.batch`, inside the gate."""
 
     def __init__(
-        self, criteria: Criteria, locks: Locks, pool: ThreadPoolExecutor, ticket: Ticket, now: datetime, *,
+        self, criteria: Criteria, locks: Locks, pool: ThreadPoolExecutor, ticket: Ticket, clock: Callable[[], datetime], *,
         register: Register, rewritten: Rewritten,
     ) -> None:  # fmt: skip
         self._criteria = criteria
         self._locks = locks
         self._wire = locks.wire
-        self._now = now
+        self._clock = clock
+        self._now = clock()
         self._register = register
         self._holds: tuple[Hold, ...] = ()
         self._facts = self._new_facts()
@@ -164,7 +165,9 @@ class ObjectRowBatch:
         entries = at(self._wire, [before.key], len(before.entries))[before.key]
         if {entry.token for entry in entries} == before.tokens:
             return before
-        self._facts = self._new_facts()  # what it remembers of the object is about the one before
+        # What the facts remember is about the object before, and this one may have been uploaded after we began.
+        self._now = self._clock()
+        self._facts = self._new_facts()
         whole, seen = self._whole(file.path, entries)
         chosen = {digest_of(raw.rstrip(b"\r\n")) for raw in file.rows}
         for row, left_out in whole.rows(self._facts.wanted):

@@ -156,7 +156,7 @@ class S3Store:
             if _has_rows(criteria):
                 with self._gate.alone():
                     yield ObjectRowBatch(
-                        criteria, self._locks, self._requests(), ticket, self._now(), register=self._register(),
+                        criteria, self._locks, self._requests(), ticket, self._now, register=self._register(),
                         rewritten=self._rewritten,
                     )  # fmt: skip
                 return

@@ -89,6 +89,8 @@ class Comparing:
     double: sa.types.TypeEngine[Any] = sa.Double()
     grain: timedelta = timedelta(0)
     """How coarsely the engine hands times over: so far before and after a time, a record may still be about it."""
+    groups_by_truths: bool = False
+    """Whether rows are counted by each reason's truth, instead of by one word for the first that is true."""
 
     # What the engine's subclass says
 

@@ -221,7 +221,6 @@ class Question:
         steps: list[tuple[Truth, KeepReason]] = [
             (sa.not_(self.values.is_key(self.key)), KeepReason.UNDECIDABLE),
             (either(*(truth for hold, truth in holding if not hold.sealed)), KeepReason.HELD),
-            (either(*(truth for hold, truth in holding if hold.sealed)), KeepReason.NOT_ELIGIBLE),
             (self.done, KeepReason.DONE),
             (sa.false() if self.criteria.in_effect else sa.true(), KeepReason.NOT_IN_EFFECT),
             (self.values.missing(self.trigger), KeepReason.OPEN if open_ else KeepReason.NO_TRIGGER),
@@ -236,6 +235,8 @@ class Question:
         if self._consents is not None:
             kept = sa.and_(surely(self._consents), sa.not_(surely(self.past_maximum)))
             steps.append((kept, KeepReason.CONSENT))
+        sealed = either(*(truth for hold, truth in holding if hold.sealed))
+        steps.append((sealed, KeepReason.NOT_ELIGIBLE))
         return [(truth, reason) for truth, reason in steps if not isinstance(truth, sa.False_)]
 
     def reason(self, holds: Iterable[Hold]) -> sa.ColumnElement[Any]:

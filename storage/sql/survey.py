@@ -18,7 +18,7 @@ from storage.sql.comparing import either, surely
 from storage.sql.keys import read_lines, write_lines
 from storage.sql.kinds import Kind
 from storage.sql.plan import Plan
-from storage.sql.predicate import Question
+from storage.sql.predicate import DUE, Question
 
 Write = Callable[[bytes], object]
 STRETCH = 100_000
@@ -89,17 +89,16 @@ def _fetched(connection: sa.Connection, chosen: sa.Select[Any], kind: Kind) -> I
 
 
 def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) -> Survey:
-    """Everything at the location by primary reason. ``due`` is left to the writing.
-
-    Grouped by each reason's truth rather than by one word for the first that is true: the planner of PostgreSQL knows how few
-    groups truths can make, and counts in parallel; of a word it expects as many as there are rows.
-    """
+    """Everything at the location by primary reason. ``due`` is left to the writing."""
     values = question.values
     late = sa.case((surely(question.past_maximum), sa.literal_column("1")), else_=sa.literal_column("0"))
     reasons = question.reasons(holds)
+    marks: list[sa.ColumnElement[Any]] = (
+        [truth for truth, _ in reasons] if values.groups_by_truths else [question.reason(holds)]
+    )
     each = (
         sa.select(
-            *(truth.label(f"keeps_{number}") for number, (truth, _) in enumerate(reasons)),
+            *(mark.label(f"mark_{number}") for number, mark in enumerate(marks)),
             values.form(question.trigger).label("form"),
             values.rank(question.trigger).label("moment"),
             late.label("late"),
@@ -107,8 +106,10 @@ def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) 
         .select_from(question.table)
         .subquery("each_row")
     )
-    keeping = [each.c[f"keeps_{number}"] for number in range(len(reasons))]
-    is_due = sa.not_(either(*keeping))
+    marked = [each.c[f"mark_{number}"] for number in range(len(marks))]
+    is_due = (
+        sa.not_(either(*marked)) if values.groups_by_truths else marked[0] == sa.literal_column(f"'{DUE}'")
+    )
     oldest, newest = sa.func.min(each.c.moment), sa.func.max(each.c.moment)
     # Shown for the due ones alone: what is kept may hold times that Python cannot carry. Asked of each group, not of each row.
     counted = sa.select(
@@ -117,13 +118,17 @@ def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) 
         sa.case((is_due, oldest), else_=sa.null()),
         sa.case((is_due, newest), else_=sa.null()),
         sa.func.sum(each.c.late),
-        *keeping,
-    ).group_by(*keeping, each.c.form)
+        *marked,
+    ).group_by(*marked, each.c.form)
     found = Survey(location=question.location.name)
-    for form, many, first, last, past, *kept in connection.execute(counted).all():
+    for form, many, first, last, past, *told in connection.execute(counted).all():
         found.population += int(many)
-        if any(kept):
-            found.kept[next(reason for it, (_, reason) in zip(kept, reasons, strict=True) if it)] += int(many)
+        if values.groups_by_truths:
+            word = next((reason for it, (_, reason) in zip(told, reasons, strict=True) if it), DUE)
+        else:
+            word = told[0]
+        if word != DUE:
+            found.kept[KeepReason(word)] += int(many)
             continue
         found.past_maximum += int(past)
         days = [_day(question, form, raw) for raw in (first, last)]

@@ -18,6 +18,7 @@ _DIFFERS = (
     (re.compile(r"retention.example/log/[0-9a-f]+"), "retention.example/log/KEY"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
     (re.compile(r"\bmanifest [0-9a-f]{12}\b"), "manifest DIGEST"),
+    (re.compile(r"hold epoch \d+"), "hold epoch N"),
     (re.compile(r"after \d+\.\d s\b"), "after N s"),
 )
 

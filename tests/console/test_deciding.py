@@ -44,7 +44,9 @@ def test_what_is_taken_out_of_a_case_stays(staffed: Library, case: str) -> None:
     assert len(staffed.exports()) == 2
     shown = staffed.done("case", "show", case, "--json")
     assert shown.json["case"]["counts"]["withheld"] == 2
+    assert [(one["position"], one["person"]) for one in shown.json["excepted"]] == [(0, "ada"), (2, "ada")]
     assert "asked for" not in shown.out
+    assert "2 items taken out by ada" in staffed.done("case", "show", case).out
 
 
 def test_a_disposition_is_put_off_and_that_is_undone(staffed: Library, case: str) -> None:

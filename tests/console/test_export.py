@@ -177,11 +177,14 @@ def test_a_sidecar_tells_what_a_file_is_for_and_a_wrong_one_is_not_half_believed
         "recipient": "University",
         "ground": "Contract 7",
         "produced_at": "2035-05-01T00:00:00Z",
+        "reason": "moved from the old server",
     }
+    put(shelf, "c.csv", rows(PATRON))
     put(shelf, "a.csv.retention.json", json.dumps(beside))
     put(shelf, "b.csv.retention.json", json.dumps(beside | {"owner": PATRON}))
+    put(shelf, "c.csv.retention.json", json.dumps(beside | {"reason": ""}))
     said = shelf.done("export", "sight")
-    assert "1 sidecar" in said.err
+    assert "2 sidecars" in said.err
     assert PATRON not in said.out + said.err
     (export,) = shelf.done("export", "list", "--json").json["exports"]
     assert (export["recipient"], export["age_rests_on"]) == ("University", "declared")
@@ -256,6 +259,7 @@ def test_whole_files_go_by_their_registered_age_however_often_they_were_saved(sh
                 "recipient": "Savannah",
                 "consent": "opted in",
                 "produced_at": "2035-05-10T00:00:00Z",
+                "reason": "moved from the old server",
             }
         )
     )

@@ -182,7 +182,7 @@ def test_a_release_can_be_cancelled(staffed: Library, document: Path) -> None:
     assert staffed("hold", "release", id, "--as", "bela", "--cancel").code == 5
 
 
-def test_a_sealed_hold_is_shown_only_to_those_who_signed_for_it(staffed: Library) -> None:
+def test_a_sealed_hold_is_shown_only_to_those_on_its_list(staffed: Library) -> None:
     id = place(staffed, "--camera", "door", "--sealed")
     assert staffed.done("hold", "list", "--json").json["holds"] == []
     unknown = staffed("hold", "show", "H20350615-00000000")
@@ -190,7 +190,7 @@ def test_a_sealed_hold_is_shown_only_to_those_who_signed_for_it(staffed: Library
         unknown.code, unknown.out, unknown.err.replace("H20350615-00000000", id)
     )
     assert staffed("hold", "show", id, "--as", "bela").code == 2
-    assert "shown only to those" in staffed.done("hold", "show", id, "--as", "ada").out
+    assert "sealed: shown only to ada" in staffed.done("hold", "show", id, "--as", "ada").out
     assert len(staffed.done("hold", "list", "--as", "ada", "--json").json["holds"]) == 1
 
 

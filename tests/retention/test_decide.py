@@ -161,9 +161,9 @@ def test_a_hold_is_named_and_a_sealed_one_is_not() -> None:
 
 
 @pytest.mark.parametrize("state", HoldState)
-def test_only_a_released_hold_no_longer_keeps_a_record(state: HoldState) -> None:
+def test_a_hold_keeps_a_record_from_being_placed_until_it_is_released(state: HoldState) -> None:
     decision = decide(loan(LONG_AGO), criteria(ON), [hold(state, subjects=frozenset({ANYBODY}))])
-    assert isinstance(decision, Due) is (state is HoldState.RELEASED)
+    assert isinstance(decision, Due) is (not state.keeps)
 
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

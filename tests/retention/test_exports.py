@@ -33,8 +33,46 @@ def test_saving_a_file_again_changes_nothing_where_its_name_or_its_producer_says
     named = age(declared=None, name="ums-2026-03-01.csv", modified=modified, first_seen=SEEN, zone=ZONE)
     assert named == (datetime(2026, 3, 1, 23, 59, 59, 999999, ZONE), Basis.NAME)
     told = SEEN - timedelta(days=90)
-    declared = age(declared=told, name="ums-2026-03-01.csv", modified=modified, first_seen=SEEN, zone=ZONE)
+    declared = age(
+        declared=told,
+        name="ums-2026-03-01.csv",
+        modified=modified,
+        first_seen=SEEN,
+        zone=ZONE,
+        reason="moved",
+    )
     assert declared == (told, Basis.DECLARED)
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "modified", "allowed"),
+    [
+        ("patrons.csv", 1, 0, True),
+        ("patrons.csv", 2, 0, False),
+        ("patrons.csv", 30, 30, True),
+        ("patrons.csv", 30, 28, False),
+        (f"patrons-{SEEN - timedelta(days=30):%Y-%m-%d}.csv", 31, 0, True),
+        (f"patrons-{SEEN - timedelta(days=30):%Y-%m-%d}.csv", 33, 0, False),
+        ("patrons.csv", 2, -5, False),
+    ],
+)
+def test_whoever_calls_an_export_older_than_its_file_has_to_say_why(
+    name: str, days: int, modified: int, allowed: bool
+) -> None:
+    told, at = SEEN - timedelta(days=days), SEEN - timedelta(days=modified)
+    because = age(
+        declared=told, name=name, modified=at, first_seen=SEEN, zone=ZONE, reason="from the old server"
+    )
+    assert because == (told, Basis.DECLARED)
+    for reason in ("", "  "):
+        if allowed:
+            assert (
+                age(declared=told, name=name, modified=at, first_seen=SEEN, zone=ZONE, reason=reason)
+                == because
+            )
+            continue
+        with pytest.raises(UsageError, match="nobody says why"):
+            age(declared=told, name=name, modified=at, first_seen=SEEN, zone=ZONE, reason=reason)
 
 
 def test_a_day_to_come_is_no_day_of_production() -> None:

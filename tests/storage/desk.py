@@ -204,13 +204,14 @@ def act(by: Signatory, action: str = "place", at: datetime = NOW) -> HoldAction:
 
 
 def written_hold(
-    ledger: Ledger, by: Signatory, id: str = "H1", scope: Scope | None = None, at: datetime = NOW
-) -> HoldFile:
+    ledger: Ledger, by: Signatory, id: str = "H1", scope: Scope | None = None, at: datetime = NOW, *,
+    state: HoldState = HoldState.PLACING,
+) -> HoldFile:  # fmt: skip
     """A hold as *placing*."""
     return ledger.holds.add(
         HoldFile(
             id=id,
-            state=HoldState.PLACING,
+            state=state,
             scope=scope or Scope(subjects=frozenset({Personal(SUBJECT)})),
             matter=MATTER,
             sealed=True,

@@ -15,6 +15,7 @@ from storage.certifying import Certifier
 from storage.contract import Pace
 from storage.destroy import Destroyer
 from storage.enforcing import Enforcing
+from storage.hold_care import HoldCare
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.planning import Plan, open_case
@@ -113,6 +114,7 @@ class Site:
         )
         self.enforcing = self.enforcing_under(self.schedule)
         self.holding = self.enforcing.holding
+        self.care = HoldCare(ledger=ledger, schedule=self.schedule, now=self.clock)
 
     def enforcing_under(self, schedule: Schedule) -> Enforcing:
         return Enforcing(ledger=self.ledger, stores=self.stores, schedule=schedule, now=self.clock)

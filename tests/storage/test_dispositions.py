@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from retention.clearance import Requirements
 from retention.envelope import read
 from retention.errors import Refused, UsageError
 from retention.holds import Matter, MatterKind, Scope
 from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.verify import verify
-from storage.clearing import Requirements
 from storage.dispositions import Dispositions
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.ledger import Ledger
@@ -97,6 +97,7 @@ def test_what_was_taken_out_stays_and_the_certificate_does_not_say_why(office: O
     assert (kept.ordinal, kept.reason, kept.person) == (1, "asked for by zqcanary", "ada")
     leaves = (office.site.folder / "evidence" / f"{disposal.certificate.id}.leaves").read_bytes()
     keys = {office.site.signer.keyid: office.site.signer.public}
+    assert verify_statements(office.ledger) == 4
     report = verify(disposal.certificate.envelope, keys=keys, leaves=leaves)
     assert report.ok, report
 

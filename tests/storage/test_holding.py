@@ -23,7 +23,7 @@ from retention.permissions import Role
 from retention.records import Personal
 from retention.signed import Signed
 from retention.signing import PublicKey
-from storage.holding import new_hold_id
+from storage.hold_steps import new_hold_id
 from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person
@@ -80,7 +80,7 @@ def desk(sqlite_ledger: Ledger, tmp_path: Path) -> Office:
 
 
 def test_a_hold_goes_its_whole_way(office: Office) -> None:
-    placed = office.enforcing.place(about("p-1"), MATTER, office.amara, sealed=True)
+    placed = office.enforcing.place(about("p-1"), MATTER, office.amara, sealed=True, need_to_know=["boris"])
     file = placed.file
     assert (file.state, file.sealed, placed.stores) == (HoldState.PROVISIONAL, True, ("ils",))
     assert file.provisional_until == file.placed_at + timedelta(days=14)

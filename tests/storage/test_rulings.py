@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from retention.clearance import Requirements
 from retention.errors import Refused, UsageError, VerificationFailed
 from retention.loader import load
 from retention.outcomes import Outcome
 from retention.permissions import Role
-from storage.clearing import Requirements
 from storage.destroy import Destroyer
 from storage.dispositions import Dispositions
 from storage.ledger.ledger import Ledger
 from storage.rulings import Rulings, rulings_of
+from storage.statements import verify_statements
 from tests.storage.desk import behind_its_back, person
 from tests.storage.site import TWO_PEOPLE, Site
 from tests.storage.site import text as schedule_text
@@ -70,6 +71,7 @@ def test_it_ends_at_once_when_anybody_of_them_revokes_it(office: Office) -> None
     assert office.destroyer.dispose(office.case.id).waiting
     with pytest.raises(Refused):
         office.rulings.revoke("loans", office.ada, "again")
+    assert verify_statements(office.ledger) == 3
 
 
 def test_it_ends_after_its_last_day(office: Office) -> None:

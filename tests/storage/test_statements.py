@@ -16,7 +16,7 @@ from retention.errors import UsageError, VerificationFailed
 from retention.holds import HoldState, Scope
 from retention.ruling import TYPE as RULING
 from storage.dispositions import EXCEPTION
-from storage.holding import STATEMENT_TYPE as HOLD_ACTION
+from storage.hold_steps import STATEMENT_TYPE as HOLD_ACTION
 from storage.ledger import tables
 from storage.ledger.connection import stamp
 from storage.ledger.holds import HoldAction, HoldFile

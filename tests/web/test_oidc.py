@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
+from console.cli.serve_console import registration_of
 from console.web.oidc import Registration, subject
+from flows.settings import load_settings
 from retention.errors import SettingsError, UsageError
 from storage.ledger.person_steps import PersonStep
 from tests.servers.oidc import CLIENT, FLAWS, SECRET, Provider, provider
@@ -241,3 +243,20 @@ def test_a_provider_is_reached_over_tls_alone(issuer: str) -> None:
         Registration(issuer=issuer, client_id=CLIENT)
     with pytest.raises(SettingsError, match="CLIENT_ID"):
         Registration(issuer="https://login.library.example", client_id="")
+
+
+def test_the_settings_of_a_site_say_how_it_is_known_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert registration_of(load_settings()) is None
+    monkeypatch.setenv("RETENTION_CONSOLE_OIDC_ISSUER", "https://login.library.example")
+    with pytest.raises(SettingsError, match="CLIENT_ID"):
+        registration_of(load_settings())
+    monkeypatch.setenv("RETENTION_CONSOLE_OIDC_CLIENT_ID", CLIENT)
+    assert registration_of(load_settings()) == Registration(
+        issuer="https://login.library.example", client_id=CLIENT
+    )
+    monkeypatch.setenv("RETENTION_CONSOLE_OIDC_CLIENT_SECRET", SECRET)
+    settings = load_settings()
+    found = registration_of(settings)
+    assert found is not None
+    assert found.client_secret == SECRET
+    assert SECRET not in repr(settings) + repr(found)

@@ -23,7 +23,7 @@ from retention.errors import Refused, UsageError
 from retention.holds import CounselVerification, Matter, MatterKind, Scope
 from retention.permissions import Act
 from retention.records import Personal
-from storage.holding import new_hold_id
+from storage.hold_steps import new_hold_id
 from storage.ledger.drafts import DraftKind
 from storage.ledger.holds import HoldFile, scope_from_json, scope_to_json
 from storage.ledger.questions import Question

@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, Column, Integer, LargeBinary, text
 from sqlalchemy.exc import DBAPIError
 
 from retention.errors import LedgerUnavailable
+from retention.holds import HoldState
 from storage.ledger.ledger import Ledger
 from storage.ledger.tables import metadata
 from tests.storage.desk import NOW, behind_its_back, filled, opened, person, written_hold
@@ -40,7 +41,7 @@ CHANGEABLE = {"case_file", "hold", "counter"}
 NO_EVIDENCE = {
     "lease", "switch", "account", "invitation", "session", "draft", "question", "look", "attempt",
 }  # fmt: skip
-REFUSAL = re.compile("append-only|frozen|too few different people")
+REFUSAL = re.compile("append-only|frozen|four eyes|too few different people")
 
 
 def refused(url: str, statement: str, **values: object) -> None:
@@ -137,9 +138,9 @@ def test_an_ended_case_stays_ended(ledger: Ledger, ledger_url: str, state: str) 
 
 
 WAYS = {
-    "placing": {"provisional"},
-    "provisional": {"active", "release-requested"},
-    "active": {"release-requested"},
+    "placing": {"provisional", "active"},
+    "provisional": {"active", "release-requested", "placing"},
+    "active": {"release-requested", "placing"},
     "release-requested": {"in-grace", "active", "provisional"},
     "in-grace": {"released", "active", "provisional"},
     "released": set(),
@@ -169,6 +170,50 @@ def test_a_hold_keeps_to_its_ways_whoever_moves_it(ledger: Ledger, ledger_url: s
     refused(ledger_url, "DELETE FROM hold")
     if state in {"in-grace", "released"}:
         refused(ledger_url, "UPDATE hold SET grace_until = '1999'")
+
+
+def test_a_request_gets_its_dates_when_it_is_placed_and_then_keeps_them(
+    ledger: Ledger, ledger_url: str
+) -> None:
+    written_hold(ledger, person(ledger, "director"), state=HoldState.REQUESTED)
+    for column in ("placed_at", "provisional_until"):
+        refused(ledger_url, f"UPDATE hold SET {column} = 'x'")
+        refused(ledger_url, f"UPDATE hold SET state = 'declined', {column} = 'x'")
+    for aim in ("provisional", "active", "released", "in-grace"):
+        refused(ledger_url, "UPDATE hold SET state = :aim, grace_until = '2099'", aim=aim)
+    with behind_its_back(ledger_url) as connection:
+        connection.execute(
+            text("UPDATE hold SET state = 'placing', placed_at = 'x', provisional_until = 'y'")
+        )
+    refused(ledger_url, "UPDATE hold SET placed_at = 'z'")
+
+
+STEP = (
+    "INSERT INTO hold_action (hold_id, action, person, statement, signature, epoch, at) "
+    "VALUES ('H1', :action, :person, '{}', 'c2ln', 9, '2031')"
+)
+
+
+@pytest.mark.parametrize(("before", "after"), [("place", "confirm"), ("request-release", "approve-release")])
+def test_nobody_does_both_steps_that_need_two_people(
+    ledger: Ledger, ledger_url: str, before: str, after: str
+) -> None:
+    """With the database's password and nothing of the product in between."""
+    written_hold(ledger, person(ledger, "amara"))
+    person(ledger, "boris")
+
+    def take(action: str, name: str) -> None:
+        with behind_its_back(ledger_url) as connection:
+            connection.execute(text(STEP), {"action": action, "person": name})
+
+    if before != "place":
+        refused(ledger_url, STEP, action=after, person="boris")  # nobody did the first step yet
+        take(before, "amara")
+    refused(ledger_url, STEP, action=after, person="amara")
+    take(after, "boris")
+    take(before, "boris")
+    refused(ledger_url, STEP, action=after, person="boris")
+    take(after, "amara")
 
 
 def test_no_grace_no_release(ledger: Ledger, ledger_url: str) -> None:

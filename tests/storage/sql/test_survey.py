@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -168,19 +170,43 @@ def test_a_hold_on_a_number_too_large_for_its_column_keeps_nothing_and_hinders_n
 def test_held_numbers_are_compared_as_what_the_column_holds(postgresql_database: Database) -> None:
     """A list of another width is searched one by one for every row of the table, a list of its own by hash."""
     build(postgresql_database)
-    asked: list[str] = []
+    with listening() as asked:
+        survey(postgresql_database, criteria(WHOLE), [hold(1, 2)])
+    held = [statement for statement, _ in asked if '"patron" = ANY' in statement]
+    assert held
+    assert all("::INTEGER[]" in statement for statement in held)
 
-    def listen(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        asked.append(statement)
+
+@pytest.mark.postgresql
+def test_the_planner_knows_that_counting_makes_few_groups_and_may_do_it_in_parallel(
+    postgresql_database: Database,
+) -> None:
+    build(postgresql_database)
+    postgresql_database.run(
+        "INSERT INTO loan SELECT n, n, '', now() - n * interval '1 hour' FROM generate_series(100, 20000) AS n",
+        "ANALYZE loan",
+    )
+    with listening() as asked:
+        survey(postgresql_database, criteria(WHOLE), [hold(1, 2)])
+    ((statement, parameters),) = [one for one in asked if "GROUP BY" in one[0]]
+    with postgresql_database.engine.connect() as connection:
+        explained = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+    assert explained[0]["Plan"]["Plan Rows"] < 100
+
+
+@contextmanager
+def listening() -> Iterator[list[tuple[str, Any]]]:
+    """Statements, with their parameters, that are sent meanwhile."""
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        asked.append((statement, parameters))
 
     sa.event.listen(sa.Engine, "before_cursor_execute", listen)
     try:
-        survey(postgresql_database, criteria(WHOLE), [hold(1, 2)])
+        yield asked
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", listen)
-    held = [statement for statement in asked if '"patron" = ANY' in statement]
-    assert held
-    assert all("::INTEGER[]" in statement for statement in held)
 
 
 @pytest.mark.parametrize(

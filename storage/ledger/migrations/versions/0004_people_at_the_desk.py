@@ -24,16 +24,18 @@ APPEND_ONLY = {
 HOLD_STEPS = {
     "requested": ("placing", "declined"),
     "declined": (),
-    "placing": ("provisional",),
-    "provisional": ("active", "release-requested", "in-grace"),
-    "active": ("release-requested",),
+    "placing": ("provisional", "active"),
+    "provisional": ("active", "release-requested", "in-grace", "placing"),
+    "active": ("release-requested", "placing"),
     "release-requested": ("in-grace", "active", "provisional"),
     "in-grace": ("released", "active", "provisional"),
     "released": (),
 }
 """The ways of a hold. Nothing but the end of its grace leads to *released*, and nothing leads back. From *provisional* to
-*in-grace*: nobody confirmed it in time."""
-FROZEN_HOLD = ("id", "body", "placed_at", "provisional_until", "review_on", "epoch")
+*in-grace*: nobody confirmed it in time. Back to *placing*: it was widened, and keeps; then on to what it was."""
+FROZEN_HOLD = ("id", "body", "review_on", "epoch")
+OTHER_PERSON = {"confirm": "place", "approve-release": "request-release"}
+"""Steps of a hold that another person has to do than whoever did the last step of the other kind."""
 
 
 def upgrade() -> None:
@@ -114,8 +116,14 @@ def _ways_of_a_hold() -> None:
         "(OLD.state = 'provisional' AND NEW.state = 'in-grace' AND "
         "(OLD.provisional_until IS NULL OR NEW.grace_until <= OLD.provisional_until))"
     )
+    dated = (
+        "(NOT (OLD.state = 'requested' AND NEW.state = 'placing') AND (NEW.placed_at IS DISTINCT FROM OLD.placed_at "
+        "OR NEW.provisional_until IS DISTINCT FROM OLD.provisional_until))"
+    )
     ways = append_only.steps(HOLD_STEPS)
-    append_only.freeze("hold", FROZEN_HOLD, "this way of a hold is frozen", *ways, grace, early, lapse)
+    append_only.freeze("hold", FROZEN_HOLD, "this way of a hold is frozen", *ways, grace, early, lapse, dated)
+    for action, before in OTHER_PERSON.items():
+        append_only.other_person("hold_action", "hold_id", action, before)
 
 
 def _evidence() -> None:
