@@ -15,6 +15,7 @@ from retention.loader import load
 from retention.schedule import Schedule
 from storage.clearing import read_frozen
 from storage.dispositions import Dispositions
+from storage.documents import Documents
 from storage.holding import Holding
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import Sealer
@@ -41,6 +42,8 @@ class Desk:
     errors: Path
     origin: str
     now: Callable[[], datetime]
+    documents: Documents
+    """Papers served and given for holds, sealed."""
     grace_days: int = 7
     """Between the second signature of a release and the moment a hold no longer keeps."""
     provider: Provider | None = None
@@ -93,6 +96,7 @@ def open_desk(
     return Desk(
         ledger=ledger, sealer=Sealer(key), schedule=load(text, str(policies)), log=log, evidence=evidence,
         errors=state / "errors", origin=origin, now=now, grace_days=grace_days,
+        documents=Documents(state / "documents", Sealer(key)),
         provider=None if registration is None else Provider(registration, origin, now),
     )  # fmt: skip
 

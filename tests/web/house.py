@@ -23,6 +23,7 @@ from console.web.desk import Desk
 from console.web.oidc import Provider, Registration
 from retention.loader import load
 from retention.permissions import Role
+from storage.documents import Documents
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import Sealer
 from storage.signatures import Signatory
@@ -109,7 +110,7 @@ def house(
         ledger = Ledger(url, SEALING_KEY)
         desk = Desk(
             ledger=ledger, sealer=Sealer(SEALING_KEY), schedule=load(POLICIES, "policies.toml"), log=folder / "log",
-            evidence=folder / "evidence", errors=folder / "errors", origin=origin, now=clock,
+            evidence=folder / "evidence", documents=Documents(folder / "documents", Sealer(SEALING_KEY)), errors=folder / "errors", origin=origin, now=clock,
             provider=None if registration is None else Provider(registration, origin, clock),
         )  # fmt: skip
         here = House(desk=desk, clock=clock, people=dict(there))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from starlette.responses import Response
 
+from console.cli import words
 from console.cli.hold_lines import hold_facts, scope_words
 from console.web import knowing, typed
 from console.web.acting import Operation, Values, rehearse
@@ -21,7 +20,7 @@ from console.web.pages.cases import draft_of
 from console.web.problems import sentence
 from retention.errors import Refused, UsageError
 from retention.holds import CounselVerification, Matter, MatterKind, Scope
-from retention.permissions import Act
+from retention.permissions import Act, may
 from retention.records import Personal
 from storage.hold_steps import new_hold_id
 from storage.ledger.drafts import DraftKind
@@ -33,7 +32,7 @@ doors = Doors()
 
 FIELDS = (
     "number", "kind", "authority", "court", "case_number", "officer", "agency", "badge", "issued_on", "served_by", "record_types",
-    "stores", "subjects", "cameras", "branches", "since", "until", "before", "after", "sealed", "snapshot", "review", "do",
+    "stores", "subjects", "cameras", "branches", "since", "until", "before", "after", "sealed", "need_to_know", "snapshot", "review", "do",
 )  # fmt: skip
 KINDS = tuple((kind.value, kind.value.replace("-", " ").capitalize()) for kind in MatterKind)
 DOCUMENTS = {
@@ -81,7 +80,7 @@ def place(visit: Here, form: Typed) -> Response:
     values = {
         "id": new_hold_id(visit.desk.now()), "scope": scope_to_json(scope), "matter": matter, "sealed": form.ticked("sealed"),
         "continuing": not form.ticked("snapshot"), "review": review,
-        "document": None if document is None else hashlib.sha256(document).hexdigest(),
+        "need_to_know": sorted(form.all("need_to_know")), "document": None if document is None else visit.desk.documents.keep(document),
     }  # fmt: skip
     try:
         return rehearse(visit, PLACE, values)
@@ -120,8 +119,8 @@ def release(visit: Here, form: Typed, id: str) -> Response:
         read.errors["document"] = "Choose the document that ends the duty to preserve."
     if read.errors or document is None:
         return _hold(visit, id, form.values, read.errors, status=422)
-    sent = base64.b64encode(document).decode("ascii")
-    return _act(visit, id, RELEASE, {"hold": id, "document": sent}, form)
+    kept = visit.desk.documents.keep(document)
+    return _act(visit, id, RELEASE, {"hold": id, "document": kept}, form)
 
 
 @doors.post("/holds/{id}/approve-release", Act.CONFIRM_HOLD)
@@ -209,7 +208,11 @@ def _form(
         "hold_new.html", title="Place a hold", facts={}, status=status, values=shown, errors=dict(errors or {}), kinds=KINDS, accept=ACCEPT,
         record_types=[(one.id, one.title) for one in schedule.record_types], chosen_types=tuple(values.get("record_types", ())),
         stores=[(one.name, one.title) for one in schedule.stores], chosen_stores=tuple(values.get("stores", ())), cameras=cameras,
-        asked=asked, late=asked is not None and asking.is_late(visit, asked),
+        asked=asked, late=asked is not None and asking.is_late(visit, asked), chosen_people=tuple(values.get("need_to_know", ())),
+        others=[
+            (one.name, f"{one.full_name}, {one.title}") for one in visit.desk.ledger.people.list()
+            if not one.disabled and one.name != visit.who.name and may(one.role, Act.READ_MATTERS)
+        ],
     )  # fmt: skip
 
 
@@ -304,7 +307,7 @@ def _matter_of(values: Values) -> Matter:
 def _place(desk: Desk, by: Signing, values: Values) -> None:
     desk.holding.place(
         scope_from_json(values["scope"]), _matter_of(values), by, sealed=values["sealed"], continuing=values["continuing"],
-        review_every_days=values["review"], id=values["id"],
+        review_every_days=values["review"], id=values["id"], need_to_know=values["need_to_know"],
     )  # fmt: skip
 
 
@@ -321,6 +324,7 @@ def _tell_place(desk: Desk, values: Values) -> list[tuple[str, str]]:
             for name, text in scope_words(scope_from_json(values["scope"]), subjects=False)
         ),
         ("Sealed", "yes: nobody without the need to know sees it" if values["sealed"] else "no"),
+        *([("Who may see it", words.listed([*values["need_to_know"]]))] if values["need_to_know"] else []),
     ]
     if values["document"]:
         told.append(("Document (SHA-256)", values["document"]))
@@ -332,8 +336,7 @@ def _tell(desk: Desk, values: Values) -> list[tuple[str, str]]:
     told = [("Hold", file.id), ("Matter", file.matter.number)]
     told += [(f"Keeps {name}", text) for name, text in scope_words(file.scope, subjects=False)]
     if values.get("document"):
-        digest = hashlib.sha256(base64.b64decode(values["document"])).hexdigest()
-        told.append(("Document (SHA-256)", digest))
+        told.append(("Document (SHA-256)", values["document"]))
     if values.get("days"):
         told.append(("Grace period", f"{values['days']} days; until then it keeps"))
     return told
@@ -352,7 +355,7 @@ CONFIRM = Operation(
 )  # fmt: skip
 RELEASE = Operation(
     name="request-release", title="Sign that you ask for the release", tell=_tell, done=_done,
-    run=lambda desk, by, values: (desk.holding.request_release(values["hold"], by, base64.b64decode(values["document"]))),
+    run=lambda desk, by, values: (desk.holding.request_release(values["hold"], by, desk.documents.open(values["document"]))),
 )  # fmt: skip
 APPROVE_RELEASE = Operation(
     name="approve-release", title="Sign to approve the release", tell=_tell, done=_done,
