@@ -15,7 +15,8 @@ from retention.permissions import Act
 from storage.ledger.cases import CaseState
 
 doors = Doors()
-AT_MOST = 50
+AT_MOST = 12
+"""Open cases that are looked into for the first page; the list of cases has the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +43,15 @@ def queue(visit: Here) -> Response:
 
 def _cases(visit: Visit) -> list[Waiting]:
     desk, found = visit.desk, []
-    for line in desk.ledger.lists.cases(state=CaseState.STARTED, limit=AT_MOST):
+    lines = desk.ledger.lists.cases(state=CaseState.STARTED, limit=AT_MOST + 1)
+    for line in lines[:AT_MOST]:
         if line.destroying_since is not None:
             continue
         standing = desk.dispositions.standing(desk.ledger.cases.get(line.id))
         if standing is None or standing.ready:
             continue
         decided = {one.person for one in desk.ledger.people.decisions(line.id)} - set(standing.void)
-        yours = visit.may(Act.APPROVE) and visit.who.name not in decided and standing.not_before is None
+        yours = visit.may(Act.SECOND) and visit.who.name not in decided and standing.not_before is None
         title = f"{desk.title_of(line.record_type)}: {words.plural(line.records, 'record')}"
         grave = "stop" if standing.braked else "wait"
         found.append(
@@ -57,6 +59,10 @@ def _cases(visit: Visit) -> list[Waiting]:
                 path=f"/cases/{line.id}", title=title, why=words.waiting(standing), yours=yours, grave=grave
             )
         )
+    if len(lines) > AT_MOST:
+        why = "only the newest are looked into here"
+        more = "/cases?state=started"
+        found.append(Waiting(path=more, title="More open cases", why=why, yours=True, grave="wait"))
     return found
 
 
