@@ -142,7 +142,7 @@ def test_another_persons_key_is_refused(staffed: Library) -> None:
         "hold", "place", *MATTER, "--camera", "door", "--as", "ada", "--key-file", keys / "bela.pem"
     )
     assert said.code == 5
-    assert "not the signing key" in said.err
+    assert "not a signing key" in said.err
 
 
 def test_only_a_second_person_confirms(staffed: Library) -> None:
