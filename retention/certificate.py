@@ -233,9 +233,11 @@ def sentences(facts: Facts) -> list[JSON]:
     method = cast("dict[str, JSON]", derived(facts)["summary"])["method"]
     checked = cast("str", write(facts.statement.holds_checked_at))
     early = facts.authority.withdrawn
+    gone = sum(place.destroyed for place in facts.what.locations)
+    most = "" if gone == facts.what.items else "at most "
     result: list[JSON] = [
         f"As of {facts.authority.on.isoformat()} the retention required by the schedule named was met for every record destroyed"
-        + (f", except {early} withdrawn early by name." if early else "."),
+        + (f", except {most}{early} withdrawn early by name." if early else "."),
         f"To the knowledge of {facts.identity.organization}, no record destroyed was subject to pending or reasonably "
         "anticipated litigation, investigation, audit or public-records request.",
         f"Holds checked at {checked}, hold epoch {facts.statement.hold_epoch}.",

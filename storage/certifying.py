@@ -379,9 +379,11 @@ class Certifier:
     def _authority(
         self, case: Case, schedule: Schedule, record_type: RecordType, seen: _Seen
     ) -> facts.Authority:
-        past_maximum = min(
-            sum(entry["past_maximum"] for entry in case.survey.values()), _total(seen, Outcome.DESTROYED)
-        )
+        destroyed = _total(seen, Outcome.DESTROYED)
+        # Which ones stayed is not known here: those past their maximum may be among them, so at least so many went.
+        stayed = case.records if case.records != case.items else case.items - destroyed
+        past = sum(entry["past_maximum"] for entry in case.survey.values())
+        past_maximum = past if destroyed == case.items else max(0, past - stayed)
         withdrawn = min(
             sum(entry.get("withdrawn", 0) for entry in case.survey.values()), _total(seen, Outcome.DESTROYED)
         )

@@ -61,6 +61,7 @@ from storage.worklist import Slice, Slicer, Tally, tally
 
 BARRIER_SECONDS = 30.0
 MIN_BATCH = 100
+LINES_AT_ONCE = 10_000
 PLACING_PATIENCE = 2.0
 """Seconds a batch waits before it takes the gate while a hold is being placed, so that the placing is not starved."""
 STAGE_TRIES = 4
@@ -95,6 +96,9 @@ class _Work:
     excepted: frozenset[int] = frozenset()
     """Positions in the manifest that people took out. None is added once destroying has begun."""
 
+    alike: frozenset[tuple[int, bytes]] = frozenset()
+    """Their lines, by part. A row of a file is known by its content: an equal one must not take it along."""
+
     def criteria(self, part: Part) -> Criteria:
         return self.asked[part.number]
 
@@ -104,7 +108,7 @@ class _Work:
         left = [
             (pick, line)
             for pick, line in zip(piece.picks, piece.lines, strict=True)
-            if first + pick not in self.excepted
+            if first + pick not in self.excepted and (part.number, line) not in self.alike
         ]
         return Slice(
             where=piece.where, picks=tuple(pick for pick, _ in left), lines=tuple(line for _, line in left)
@@ -206,7 +210,8 @@ class Destroyer:
         self._halt_if_told()  # 3.
         require_people(self._ledger, case, verdict.counted)  # 2. once more, whatever was decided
         self._certifier.begin(case, cleared_by=verdict.counted, at=self._now(), actor=self._actor)
-        work = replace(work, excepted=self._ledger.exceptions.ordinals(case.id))
+        excepted = frozenset(self._ledger.exceptions.ordinals(case.id))
+        work = replace(work, excepted=excepted, alike=self._lines_of(case, excepted))
         state = tally(case, self._ledger.batches.settled(case.id))
         done = _Done(case.items, sum(state.counts.values()), progress)
         if not state.counts[Outcome.DESTROYED] and not self._canary(work, state, done):  # 3.
@@ -215,6 +220,21 @@ class Destroyer:
             state = tally(case, self._ledger.batches.settled(case.id))
             self._work_off(work, part, state, done)
         return self._close(work)
+
+    def _lines_of(self, case: Case, ordinals: frozenset[int]) -> frozenset[tuple[int, bytes]]:
+        """Lines of the manifest at these positions, by part."""
+        found: set[tuple[int, bytes]] = set()
+        for part in case.parts:
+            mine = {it - part.first_ordinal for it in ordinals if 0 <= it - part.first_ordinal < part.items}
+            if not mine:
+                continue
+            with self._spool.open(case.id, part) as manifest:
+                at = offset = 0
+                while at <= max(mine):
+                    lines, offset = manifest.lines(offset, LINES_AT_ONCE)
+                    found |= {(part.number, line) for place, line in enumerate(lines, at) if place in mine}
+                    at += len(lines)
+        return frozenset(found)
 
     # -- step 3: the canary ----------------------------------------------------------------------------------------
 

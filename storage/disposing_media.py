@@ -200,7 +200,7 @@ class MediaDisposal:
         epoch = self._unheld(lot)
         at = now if by.at is None else by.at
         statement = media.said(
-            lot, step, at=at, hold_epoch=epoch, method=None if account is None else account.method,
+            lot, step, at=at, hold_epoch=self._ledger.holds.published(epoch, lot.id), method=None if account is None else account.method,
             technique=None if account is None else account.technique, destroyed_at=None if account is None else account.destroyed_at,
         )  # fmt: skip
         return StepTaken(
@@ -284,7 +284,9 @@ class MediaDisposal:
             lot=lot, method=account.method, technique=account.technique,
             destroyed_at=account.destroyed_at,
             signed=tuple(map(self._signed, file.steps)),
-            statement=Statement(holds_checked_at=witnessed.at, hold_epoch=witnessed.epoch),
+            statement=Statement(
+                holds_checked_at=witnessed.at, hold_epoch=self._ledger.holds.published(witnessed.epoch, lot.id)
+            ),
             evidence=media.Trail(
                 digest=lot.digest, signed_by=tuple(signer.keyid for signer in signers),
                 checkpoint=None if opened is None else base64.b64encode(opened.stamped).decode("ascii"),

@@ -181,6 +181,7 @@ class Enforcing:
     def _names_of(self, case: Case, part: Part, scope: Scope) -> tuple[str, ...]:
         """What the store of a part is called by holds. Of a location that the schedule no longer has, nobody can say: any name."""
         try:
-            return self._schedule.record_type(case.record_type).location(part.location).stores
+            now = self._schedule.record_type(case.record_type).location(part.location).stores
+            return (part.store, *now)  # the location may have moved to another store since
         except KeyError:
             return (part.store, *scope.stores)

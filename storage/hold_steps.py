@@ -77,11 +77,12 @@ class Steps:
     def _signed(
         self, file: HoldFile, action: str, by: Signing, now: datetime, document_digest: str | None = None
     ) -> HoldAction:
-        """The step, signed. ``body`` binds what the hold is about, without telling it to whoever reads the statement."""
+        """The step, signed. ``body`` binds what the hold is about, without telling it to whoever reads the statement; ``after``, how
+        many steps led there: the same state may be reached again by others."""
         at = by.at or now
         statement: dict[str, JSON] = {
             "type": STATEMENT_TYPE, "hold": file.id, "action": action, "person": by.person.name, "document": document_digest,
-            "body": self._ledger.holds.mark(file), "at": write(at),
+            "body": self._ledger.holds.mark(file), "after": len(file.actions), "at": write(at),
         }  # fmt: skip
         return HoldAction(
             action=action, person=by.person.name, document_digest=document_digest, statement=statement,

@@ -157,12 +157,20 @@ class Holding(Steps):
                 f"hold {id} is {file.state.value}: no release was requested",
                 "request it first, with its document",
             )
-        if by.person.name == file.done_by("request-release")[-1]:
+        asked = [step for step in file.actions if step.action == "request-release"][-1]
+        if by.person.name == asked.person:
             raise Refused(
                 f"{by.person.name} requested the release of hold {id} and cannot approve it",
                 "a second custodian has to",
             )
-        return self._move(file, HoldState.IN_GRACE, "approve-release", by, grace=grace)
+        return self._move(
+            file,
+            HoldState.IN_GRACE,
+            "approve-release",
+            by,
+            document_digest=asked.document_digest,
+            grace=grace,
+        )
 
     def cancel_release(self, id: str, by: Signing) -> HoldFile:
         """Undo a requested release, or one in grace: the hold is what it was before, as it never ceased to keep."""
@@ -194,14 +202,15 @@ class Holding(Steps):
         return self._move_all(overdue, HoldState.IN_GRACE, actor, now, now + grace)
 
     def end_grace(self, *, actor: str) -> list[str]:
-        """Release every hold whose grace period is over. Returns their ids."""
+        """Release every hold whose grace period is over. Returns the ids that may be told: those of sealed ones may not."""
         now = self._now()
         self._ledger.require_ready(now)
         over = [
             file for file in self._ledger.holds.list()
             if file.state is HoldState.IN_GRACE and file.grace_until is not None and file.grace_until <= now
         ]  # fmt: skip
-        return self._move_all(over, HoldState.RELEASED, actor, now)
+        sealed = {file.id for file in over if file.sealed}
+        return [id for id in self._move_all(over, HoldState.RELEASED, actor, now) if id not in sealed]
 
     def _move_all(
         self,

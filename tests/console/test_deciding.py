@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from datetime import timedelta
+
 import pytest
 
-from tests.console.library import Library
+from tests.console.library import NOW, Library
 
 LIFT = ("--records", "3", "--lift", "records")
 
@@ -168,3 +171,54 @@ def test_a_case_says_what_changed_since_a_person_last_looked(staffed: Library, c
     shown = staffed.done("case", "show", case, "--as", "bela")
     assert "changed since you looked" in shown.out
     assert "hold" not in shown.out
+
+
+LETTERS = """
+[record-type.letters]
+title = "Rows sent to the agency"
+description = "People in the exports of the collection agency."
+authority = { citation = "Policy 5-9, VI" }
+owner = "Circulation"
+personal-data = ["cardnumber"]
+trigger = "exported"
+cutoff = "day"
+minimum = "P0D"
+maximum = "P60D"
+disposition = "purge"
+approval = "custodian"
+cooling-off = "P0D"
+limits = { records = 10, percent = 100 }
+effective-from = 2020-01-01
+
+[[record-type.letters.location]]
+name = "rows"
+store = "exports"
+path = "letters"
+template = "list-{Y}-{m}-{d}.csv"
+trigger-kind = "name"
+time-zone = "library"
+subject = "cardnumber"
+consent = "withdrawn = false"
+
+[record-type.letters.location.rows]
+key = ["cardnumber"]
+"""
+
+
+def test_a_row_that_was_taken_out_does_not_go_with_its_twin(staffed: Library) -> None:
+    """Two equal rows of a file are one to whoever removes them by their content."""
+    with staffed.policies.open("a", encoding="utf-8") as file:
+        file.write(LETTERS)
+    path = staffed.root / "exports" / "letters" / "list-2035-03-01.csv"
+    path.parent.mkdir()
+    path.write_text("cardnumber,owed\n7,1\n7,1\n8,2\n", encoding="utf-8")
+    stamp = (NOW - timedelta(days=100)).timestamp()
+    os.utime(path, (stamp, stamp))
+    staffed.done("run", "--execute", "--record-type", "letters")
+    (found,) = staffed.done("case", "list", "--json").json["cases"]
+    staffed.done("case", "except", found["id"], "--position", "0", "--reason", "asked for", "--as", "ada")
+    staffed.done("case", "approve", found["id"], "--records", "3", "--as", "ada")
+    staffed.done("run", "--execute", "--record-type", "letters")
+    assert path.read_text(encoding="utf-8") == "cardnumber,owed\n7,1\n7,1\n"
+    counts = staffed.done("case", "show", found["id"], "--json").json["case"]["counts"]
+    assert (counts["withheld"], counts["destroyed"]) == (2, 1)

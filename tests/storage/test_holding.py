@@ -28,6 +28,7 @@ from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person
 from storage.planning import criteria_for
+from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
 from storage.signatures import Signatory
 from tests.simulator.store import SimulatorBatch
 from tests.storage.desk import MATTER, NOW, person
@@ -93,7 +94,7 @@ def test_a_hold_goes_its_whole_way(office: Office) -> None:
     assert approved.grace_until is not None
     assert office.keeps(file)
     office.site.clock.at = approved.grace_until
-    assert office.holding.end_grace(actor="test") == [file.id]
+    assert office.holding.end_grace(actor="test") == [], "the end of a sealed one is not told"
     assert not office.keeps(file)
     whole = office.site.ledger.holds.get(file.id)
     assert [(step.action, step.person) for step in whole.actions] == [
@@ -160,7 +161,7 @@ def test_a_name_is_proven_by_the_key_the_ledger_has(desk: Office) -> None:
     forged = replace(stolen, person=replace(desk.boris.person, public_key=desk.operator.key.public.text))
     for by in (stolen, forged):
         for action in actions(desk, file, by):
-            with pytest.raises(Refused, match="not the signing key"):
+            with pytest.raises(Refused, match="not a signing key"):
                 action()
     stranger = replace(desk.boris, person=replace(desk.boris.person, name="mallory"))
     for action in actions(desk, file, stranger):
@@ -484,3 +485,21 @@ class Asked:
 
     def sign(self, statement: Mapping[str, JSON]) -> Signed:
         return self.by.sign(statement)
+
+
+def test_a_release_is_approved_with_the_document_it_was_requested_with(office: Office) -> None:
+    """Whoever approves signs under that document: not under another that was put in its place meanwhile."""
+    file = office.requested()
+    rehearsed = Rehearsal(person=office.boris.person, public=office.boris.public, at=office.site.clock.at)
+    with pytest.raises(SignatureNeeded) as needed:
+        office.holding.approve_release(file.id, rehearsed, GRACE)
+    assert needed.value.statement["document"] == hashlib.sha256(DOCUMENT).hexdigest()
+    signed = Presigned(
+        person=office.boris.person, public=office.boris.public, at=office.site.clock.at,
+        statement=needed.value.statement, signed=office.boris.sign(needed.value.statement),
+    )  # fmt: skip
+    office.holding.cancel_release(file.id, office.amara)
+    office.holding.request_release(file.id, office.amara, DOCUMENT)
+    with pytest.raises(Refused, match="would be done now"):
+        office.holding.approve_release(file.id, signed, GRACE)
+    assert office.state(file) is HoldState.RELEASE_REQUESTED
