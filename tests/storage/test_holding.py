@@ -103,7 +103,7 @@ def test_a_hold_goes_its_whole_way(office: Office) -> None:
         ("request-release", "boris"),
         ("approve-release", "amara"),
     ]
-    assert [step.document_digest is not None for step in whole.actions] == [False, False, True, False]
+    assert [step.document_digest is not None for step in whole.actions] == [False, False, True, True]
     assert whole.grace_until == approved.grace_until
 
 
