@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench import console as pages
 from bench import evergreen, evidence, files, keys, memory, plan, purge_mariadb, purge_postgresql, s3, seal
 from bench.report import Findings, show
 from bench.sizes import Scale
@@ -30,6 +31,7 @@ BENCHES: dict[str, Callable[[Scale], Findings]] = {
     "seal": seal.measure,
     "keys": keys.measure,
     "evidence": evidence.measure,
+    "console": pages.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 
 from retention.clearance import Approved, Clearance, Requirements, clear
 from retention.errors import VerificationFailed
@@ -26,8 +27,9 @@ ReadSchedule = Callable[[str], Schedule]
 NONE = Requirements()
 
 
+@lru_cache(maxsize=16)
 def read_frozen(text: str) -> Schedule:
-    """A schedule that was frozen with a case."""
+    """A schedule that was frozen with a case; the same text is read once per process."""
     return load(text, "schedule (frozen with the case)")
 
 
@@ -48,12 +50,8 @@ def changed_at(ledger: Ledger, case: Case, schedule: Schedule) -> int:
     """
     record_type = schedule.record_type(case.record_type)
     stores = {name for part in case.parts for name in record_type.location(part.location).stores}
-    touching = (
-        hold.epoch
-        for hold in ledger.holds.in_force().holds
-        if not hold.sealed and hold.scope.touches(case.record_type, *stores)
-    )
-    return max(*touching, ledger.exceptions.epoch(case.id), 0)
+    held = ledger.holds.in_force().changed(case.record_type, frozenset(stores))
+    return max(held, ledger.exceptions.epoch(case.id))
 
 
 def clearance(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,18 +12,11 @@ from console.web.oidc import Provider, Registration
 from retention.errors import LedgerUnavailable, SettingsError, UsageError
 from retention.loader import load
 from retention.schedule import Schedule
-from storage.clearing import read_frozen
 from storage.dispositions import Dispositions
 from storage.documents import Documents
 from storage.holding import Holding
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import Sealer
-
-
-@lru_cache(maxsize=16)
-def frozen(text: str) -> Schedule:
-    """A schedule that a case was opened under, each text once per process."""
-    return read_frozen(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +48,7 @@ class Desk:
 
     @property
     def dispositions(self) -> Dispositions:
-        return Dispositions(ledger=self.ledger, now=self.now, read_schedule=frozen)
+        return Dispositions(ledger=self.ledger, now=self.now)
 
     @property
     def holding(self) -> Holding:

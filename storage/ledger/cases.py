@@ -151,7 +151,7 @@ class Cases:
     ) -> list[Case]:
         """Newest first."""
         query = (
-            select(tables.case_file.c.id)
+            select(tables.case_file)
             .order_by(tables.case_file.c.opened_at.desc(), tables.case_file.c.id)
             .limit(limit)
         )
@@ -160,8 +160,13 @@ class Cases:
         if record_type is not None:
             query = query.where(tables.case_file.c.record_type == record_type)
         with self._db.read() as connection:
-            ids = connection.execute(query).scalars().all()
-        return [self.get(id) for id in ids]
+            rows = connection.execute(query).all()
+            found = query.with_only_columns(tables.case_file.c.id).subquery()
+            parts: dict[str, list[Row[Any]]] = {row.id: [] for row in rows}
+            of = select(tables.part).join(found, found.c.id == tables.part.c.case_id)
+            for part in connection.execute(of.order_by(tables.part.c.number)):
+                parts[part.case_id].append(part)
+        return [_case(row, parts[row.id]) for row in rows]
 
     def schedule_text(self, digest: str) -> str:
         """The whole text of a schedule that a case ran under. Raises `LedgerUnavailable` when the ledger lost it."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from retention.errors import LedgerUnavailable, Refused, UsageError
 from retention.holds import Hold, HoldState, Matter, Scope
@@ -116,6 +117,17 @@ class HoldView:
     epoch: int
     holds: tuple[Hold, ...]
     placing: bool
+    _changed: dict[tuple[str, frozenset[str]], int] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
+    def changed(self, record_type: str, stores: frozenset[str]) -> int:
+        """The highest epoch of an open (not sealed) hold that touches these records; 0 without one. Found once for each view."""
+        key = (record_type, stores)
+        if key not in self._changed:
+            touching = self.touching(record_type, *stores)
+            self._changed[key] = max((hold.epoch for hold in touching if not hold.sealed), default=0)
+        return self._changed[key]
 
     def touching(self, record_type: str, *stores: str) -> tuple[Hold, ...]:
         """``stores``: the names of a location's store (`Location.stores`)."""
@@ -127,8 +139,9 @@ class Holds:
         self._db = connection
         self._sealer = sealer
         self._cache: tuple[str | None, HoldView] | None = None
-        self._all: tuple[tuple[Any, ...], tuple[HoldFile, ...]] | None = None
+        self._all: tuple[tuple[int, str | None], tuple[HoldFile, ...]] | None = None
         self._lock = Lock()
+        self._read = lru_cache(maxsize=4096)(self._unsealed)
 
     def epoch(self) -> int:
         query = select(tables.counter.c.value).where(tables.counter.c.name == EPOCH)
@@ -138,25 +151,9 @@ class Holds:
     def in_force(self) -> HoldView:
         """Every hold that keeps something now. Read it after taking the gate, never before."""
         with self._db.read() as connection:
-            now = connection.execute(
-                select(
-                    select(tables.counter.c.value)
-                    .where(tables.counter.c.name == EPOCH)
-                    .scalar_subquery()
-                    .label("epoch"),
-                    select(tables.hold_action.c.signature)
-                    .order_by(tables.hold_action.c.id.desc())
-                    .limit(1)
-                    .scalar_subquery()
-                    .label("signature"),
-                )
-            ).one()
-            epoch = int(now.epoch or 0)
+            epoch, signature = _standing(connection)
             with self._lock:
-                if self._cache is not None and (self._cache[0], self._cache[1].epoch) == (
-                    now.signature,
-                    epoch,
-                ):
+                if self._cache is not None and (self._cache[1].epoch, self._cache[0]) == (epoch, signature):
                     return self._cache[1]
             kept = tables.hold.c.state.in_([state.value for state in HoldState if state.keeps])
             rows = connection.execute(select(tables.hold).where(kept)).all()
@@ -172,7 +169,7 @@ class Holds:
             epoch=epoch, holds=holds, placing=any(hold.state is HoldState.PLACING for hold in holds)
         )
         with self._lock:
-            self._cache = (now.signature, view)
+            self._cache = (signature, view)
         return view
 
     def get(self, id: str) -> HoldFile:
@@ -196,13 +193,9 @@ class Holds:
 
     def list(self, *, released: bool = False) -> list[HoldFile]:
         """Newest first; released and declined ones only when asked for."""
-        query = select(tables.hold.c.id).order_by(tables.hold.c.placed_at.desc(), tables.hold.c.id)
-        if not released:
-            ended = (HoldState.RELEASED.value, HoldState.DECLINED.value)
-            query = query.where(tables.hold.c.state.not_in(ended))
+        ended = () if released else (HoldState.RELEASED.value, HoldState.DECLINED.value)
         with self._db.read() as connection:
-            ids = connection.execute(query).scalars().all()
-        return [self.get(id) for id in ids]
+            return self._files(connection, without=ended)
 
     def placing(self) -> builtins.list[str]:
         """Ids of the holds that are not effective everywhere yet, oldest first. Reads nothing of what they are about."""
@@ -228,27 +221,29 @@ class Holds:
     def every(self) -> tuple[HoldFile, ...]:
         """All holds, released ones too, newest first; read again only when one of them changed."""
         with self._db.read() as connection:
-            now = connection.execute(
-                select(
-                    select(tables.counter.c.value).where(tables.counter.c.name == EPOCH).scalar_subquery().label("epoch"),
-                    select(func.max(tables.hold_action.c.id)).scalar_subquery().label("last"),
-                )
-            ).one()  # fmt: skip
+            now = _standing(connection)
             with self._lock:
-                if self._all is not None and self._all[0] == tuple(now):
+                if self._all is not None and self._all[0] == now:
                     return self._all[1]
-            steps: dict[str, builtins.list[Row[Any]]] = {}
-            for step in connection.execute(select(tables.hold_action).order_by(tables.hold_action.c.id)):
-                steps.setdefault(step.hold_id, []).append(step)
-            rows = connection.execute(
-                select(tables.hold).order_by(tables.hold.c.placed_at.desc(), tables.hold.c.id)
-            )
-            revised = select(tables.hold_revision).order_by(tables.hold_revision.c.number)
-            latest = {revision.hold_id: revision for revision in connection.execute(revised)}
-            found = tuple(self._open(row, latest.get(row.id), steps.get(row.id, ())) for row in rows)
+            found = tuple(self._files(connection))
         with self._lock:
-            self._all = (tuple(now), found)
+            self._all = (now, found)
         return found
+
+    def _files(self, connection: Connection, *, without: Sequence[str] = ()) -> builtins.list[HoldFile]:
+        """Newest first, however many in three queries. ``without``: states to leave out."""
+        kept = tables.hold.c.state.not_in(without)
+        rows = connection.execute(
+            select(tables.hold).where(kept).order_by(tables.hold.c.placed_at.desc(), tables.hold.c.id)
+        ).all()
+        steps: dict[str, builtins.list[Row[Any]]] = {}
+        action, revision = tables.hold_action, tables.hold_revision
+        taken = select(action).join(tables.hold, tables.hold.c.id == action.c.hold_id).where(kept)
+        for step in connection.execute(taken.order_by(action.c.id)):
+            steps.setdefault(step.hold_id, []).append(step)
+        revised = select(revision).join(tables.hold, tables.hold.c.id == revision.c.hold_id).where(kept)
+        latest = {one.hold_id: one for one in connection.execute(revised.order_by(revision.c.number))}
+        return [self._open(row, latest.get(row.id), steps.get(row.id, ())) for row in rows]
 
     def add(self, file: HoldFile, action: HoldAction, *, at: datetime) -> HoldFile:
         """Write a new hold down, *placing* or *requested*. Durable: from now on every batch that reads the holds sees it.
@@ -332,9 +327,8 @@ class Holds:
         )
 
     def _open(self, row: Row[Any], revision: Row[Any] | None, actions: Any = ()) -> HoldFile:
-        body = self._sealer.open((revision or row).body, row.id)
         try:
-            file = self._file(row, json.loads(body), actions)
+            file = self._file(row, self._read((revision or row).body, row.id), actions)
             if revision is None:
                 return file
             on = revision.review_on
@@ -347,13 +341,22 @@ class Holds:
                 "it was written by a newer version: install that one",
             ) from None
 
+    def _unsealed(self, sealed: bytes, id: str) -> Mapping[str, Any]:
+        """What these very bytes say: one hold that changed does not make all the others be opened again."""
+        body = json.loads(self._sealer.open(sealed, id))
+        return {
+            **body,
+            "scope": scope_from_json(body["scope"]),
+            "matter": _MATTER.validate_python(body["matter"]),
+        }
+
     @staticmethod
     def _file(row: Row[Any], body: Mapping[str, Any], actions: Any) -> HoldFile:
         return HoldFile(
             id=row.id,
             state=HoldState(row.state),
-            scope=scope_from_json(body["scope"]),
-            matter=_MATTER.validate_python(body["matter"]),
+            scope=body["scope"],
+            matter=body["matter"],
             sealed=body["sealed"],
             continuing=body["continuing"],
             placed_by=body["placed_by"],
@@ -377,6 +380,17 @@ class Holds:
                 for step in actions
             ),
         )  # fmt: skip
+
+
+def _standing(connection: Connection) -> tuple[int, str | None]:
+    """Epoch and last signature: with both as before, no hold has changed."""
+    action = tables.hold_action
+    last = select(action.c.signature).order_by(action.c.id.desc()).limit(1)
+    epoch = select(tables.counter.c.value).where(tables.counter.c.name == EPOCH)
+    now = connection.execute(
+        select(epoch.scalar_subquery().label("epoch"), last.scalar_subquery().label("signature"))
+    ).one()
+    return int(now.epoch or 0), now.signature
 
 
 def _day(text: str | None) -> date | None:

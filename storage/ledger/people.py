@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from retention.approval import Decision
 from retention.errors import UsageError
@@ -90,8 +90,8 @@ class People:
 
     def get(self, name: str) -> Person:
         """As they are now. Raises `UsageError` for an unknown name."""
-        for person in self.list():
-            if person.name == name:
+        with self._db.read() as connection:
+            for person in _people(connection, name):
                 return person
         raise UsageError(
             f"there is no person {name}", "see: retention person list, or add one: retention person add"
@@ -174,25 +174,32 @@ class People:
     def list(self) -> list[Person]:
         """Everybody as they are now: with the role given last, and disabled or not."""
         with self._db.read() as connection:
-            rows = connection.execute(select(tables.person).order_by(tables.person.c.name)).all()
-            roles, disabled = standing_now(connection)
-        return [
-            Person(
-                name=row.name, full_name=row.full_name, title=row.title, role=Role(roles.get(row.name, row.role)),
-                public_key=row.public_key, added_at=unstamp(row.added_at), disabled=row.name in disabled,
-            )
-            for row in rows
-        ]  # fmt: skip
+            return _people(connection)
 
     def role_at(self, name: str, at: datetime) -> Role:
         """The role that a person had then. Raises `UsageError` for an unknown name."""
         person = tables.person.c
         with self._db.read() as connection:
-            first = connection.execute(select(person.role).where(person.name == name)).scalar()
-            given = role_given(connection, name, at)
-        if first is None:
+            role = connection.execute(
+                select(func.coalesce(role_given(name, at), person.role)).where(person.name == name)
+            ).scalar()
+        if role is None:
             raise UsageError(f"there is no person {name}", "see: retention person list")
-        return Role(given or first)
+        return Role(role)
+
+
+def _people(connection: Connection, name: str | None = None) -> list[Person]:
+    """As they are now, by name; ``name``: only that one, if there is one."""
+    query = select(tables.person).order_by(tables.person.c.name)
+    rows = connection.execute(query if name is None else query.where(tables.person.c.name == name)).all()
+    roles, disabled = standing_now(connection, name)
+    return [
+        Person(
+            name=row.name, full_name=row.full_name, title=row.title, role=Role(roles.get(row.name, row.role)),
+            public_key=row.public_key, added_at=unstamp(row.added_at), disabled=row.name in disabled,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def _require_new(connection: Connection, passkey: Passkey) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, ScalarSelect, insert, select
 
 from retention.permissions import Role
 from storage.ledger import tables
@@ -69,11 +69,14 @@ class PersonSteps:
         return any(one.step == PersonStepKind.ETHICS and one.value == str(year) for one in self.of(person))
 
 
-def standing_now(connection: Connection) -> tuple[dict[str, Role], set[str]]:
-    """Roles given after people were added, and who is disabled."""
+def standing_now(connection: Connection, person: str | None = None) -> tuple[dict[str, Role], set[str]]:
+    """Roles given after people were added, and who is disabled. ``person``: read that one's only."""
     roles: dict[str, Role] = {}
     disabled: set[str] = set()
-    for row in connection.execute(select(tables.person_step).order_by(tables.person_step.c.id)):
+    query = select(tables.person_step).order_by(tables.person_step.c.id)
+    if person is not None:
+        query = query.where(tables.person_step.c.person == person)
+    for row in connection.execute(query):
         if row.step == PersonStepKind.ROLE:
             roles[row.person] = Role(row.value)
         elif row.step == PersonStepKind.DISABLED:
@@ -83,13 +86,13 @@ def standing_now(connection: Connection) -> tuple[dict[str, Role], set[str]]:
     return roles, disabled
 
 
-def role_given(connection: Connection, person: str, at: datetime) -> str | None:
-    """The role in the last step until then; ``None`` when there was none."""
+def role_given(person: str, at: datetime) -> ScalarSelect[str]:
+    """The role in the last step until then, as a part of a query; null when there was none."""
     step = tables.person_step.c
-    found = connection.execute(
+    return (
         select(step.value)
         .where(step.person == person, step.step == PersonStepKind.ROLE.value, step.at <= stamp(at))
         .order_by(step.id.desc())
         .limit(1)
-    ).scalar()
-    return None if found is None else str(found)
+        .scalar_subquery()
+    )

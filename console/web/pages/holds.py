@@ -18,6 +18,7 @@ from console.web.forms import MAX_DOCUMENT, Form, Typed, Upload
 from console.web.pages import asking
 from console.web.pages.cases import draft_of
 from console.web.problems import sentence
+from console.web.templates import wants_json
 from retention.errors import Refused, UsageError
 from retention.holds import CounselVerification, Matter, MatterKind, Scope
 from retention.permissions import Act, may
@@ -43,6 +44,7 @@ DOCUMENTS = {
     b"MM\x00*": "TIFF",
 }
 """How documents begin that a court sends."""
+SHOWN = 100
 ACCEPT = "application/pdf,image/png,image/jpeg,image/tiff"
 
 
@@ -53,8 +55,10 @@ def list_(visit: Here, released: str = "", text: str = "") -> Response:
     wanted = text.strip().casefold()
     if wanted:
         found = [file for file in found if wanted in _searchable(visit, file)]
+    # The page shows the newest ones; only the JSON answer has the facts of all.
+    told = found if wants_json(visit.request) else found[:SHOWN]
     return visit.page(
-        "holds.html", title="Legal holds", facts={"holds": [_facts(visit, file) for file in found]}, files=found[:200],
+        "holds.html", title="Legal holds", facts={"holds": [_facts(visit, file) for file in told]}, files=found[:SHOWN],
         count=len(found), released=bool(released), text=text, matters=visit.may(Act.READ_MATTERS),
     )  # fmt: skip
 

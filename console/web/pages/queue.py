@@ -43,23 +43,23 @@ def queue(visit: Here) -> Response:
 
 def _cases(visit: Visit) -> list[Waiting]:
     desk, found = visit.desk, []
-    lines = desk.ledger.lists.cases(state=CaseState.STARTED, limit=AT_MOST + 1)
-    for line in lines[:AT_MOST]:
-        if line.destroying_since is not None:
+    cases = desk.ledger.cases.list(state=CaseState.STARTED, limit=AT_MOST + 1)
+    for case in cases[:AT_MOST]:
+        if case.destroying_since is not None:
             continue
-        standing = desk.dispositions.standing(desk.ledger.cases.get(line.id))
+        standing = desk.dispositions.standing(case)
         if standing is None or standing.ready:
             continue
-        decided = {one.person for one in desk.ledger.people.decisions(line.id)} - set(standing.void)
+        decided = {one.person for one in desk.ledger.people.decisions(case.id)} - set(standing.void)
         yours = visit.may(Act.SECOND) and visit.who.name not in decided and standing.not_before is None
-        title = f"{desk.title_of(line.record_type)}: {words.plural(line.records, 'record')}"
+        title = f"{desk.title_of(case.record_type)}: {words.plural(case.records, 'record')}"
         grave = "stop" if standing.braked else "wait"
         found.append(
             Waiting(
-                path=f"/cases/{line.id}", title=title, why=words.waiting(standing), yours=yours, grave=grave
+                path=f"/cases/{case.id}", title=title, why=words.waiting(standing), yours=yours, grave=grave
             )
         )
-    if len(lines) > AT_MOST:
+    if len(cases) > AT_MOST:
         why = "only the newest are looked into here"
         more = "/cases?state=started"
         found.append(Waiting(path=more, title="More open cases", why=why, yours=True, grave="wait"))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,36 @@ def test_what_did_not_change_is_not_opened_again(ledger: Ledger, monkeypatch: py
     monkeypatch.setattr(Sealer, "open", lambda *given: opened.append(given))
     assert ledger.holds.in_force() is view
     assert opened == []
+
+
+def test_the_list_of_holds_has_each_as_it_is_alone(ledger: Ledger) -> None:
+    director = person(ledger, "director")
+    written_hold(ledger, director, "H0", state=HoldState.REQUESTED)
+    for number in (1, 2):
+        written_hold(ledger, director, f"H{number}", at=NOW + timedelta(minutes=number))
+    moved = ledger.holds.get("H1")
+    moved = ledger.holds.move(moved, to=HoldState.PROVISIONAL, actor="x", at=NOW, action=act(director, "narrow"),
+                              revised=replace(moved, scope=SCOPE))  # fmt: skip
+    ended = ledger.holds.move(ledger.holds.get("H0"), to=HoldState.DECLINED, actor="x", at=NOW)
+    newest = ledger.holds.get("H2")
+    assert ledger.holds.list() == [newest, moved]
+    assert ledger.holds.list(released=True) == [*ledger.holds.every()] == [newest, moved, ended]
+
+
+def test_a_view_says_when_what_it_keeps_of_some_records_last_changed(ledger: Ledger) -> None:
+    director = person(ledger, "director")
+    scope = Scope(record_types=frozenset({"loans"}))
+    assert ledger.holds.in_force().changed("loans", frozenset({"ils"})) == 0
+    written_hold(ledger, director, "H1", scope)
+    assert ledger.holds.in_force().changed("loans", frozenset({"ils"})) == 0, "a sealed one would show"
+    sealed = ledger.holds.get("H1")
+    ledger.holds.add(replace(sealed, id="H2", sealed=False), act(director, "again"), at=NOW)
+    view = ledger.holds.in_force()
+    assert view.changed("loans", frozenset({"ils"})) == ledger.holds.epoch() == 2
+    assert view.changed("footage", frozenset({"cameras"})) == 0
+    ledger.holds.add(replace(sealed, id="H3", sealed=False), act(director, "third"), at=NOW)
+    assert ledger.holds.in_force().changed("loans", frozenset({"ils"})) == 3
+    assert view.changed("loans", frozenset({"ils"})) == 2, "a view is of its moment"
 
 
 def test_a_hold_touches_only_what_its_scope_can_match(ledger: Ledger) -> None:
