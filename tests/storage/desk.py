@@ -22,7 +22,7 @@ from retention.note import NoteKey
 from retention.permissions import Role
 from retention.records import Personal
 from retention.schedule import ApprovalKind
-from retention.signing import P256, generate
+from retention.signing import P256, PublicKey, generate
 from storage.ledger import tables
 from storage.ledger.batches import Range
 from storage.ledger.cases import Case, CaseState, Lease, Part, new_case_id
@@ -35,7 +35,8 @@ from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person, SignedDecision
 from storage.log import Log
 from storage.log_places import FolderPlace
-from storage.signatures import Signatory
+from storage.signatures import Signatory, Signing
+from storage.staff import Staff
 
 NOW = datetime(2025, 6, 2, 15, 0, tzinfo=UTC)
 SEALING_KEY = b"k" * 32
@@ -107,6 +108,14 @@ def person(ledger: Ledger, name: str, role: Role = Role.CUSTODIAN, at: datetime 
     )
     ledger.people.add(added, actor="test")
     return Signatory(person=added, key=key)
+
+
+def given_passkey(
+    ledger: Ledger, by: Signing, public: PublicKey, *, credential: str = "AAAA", label: str = "phone", at: datetime = NOW
+) -> Passkey:  # fmt: skip
+    """A passkey of somebody's, who signs for it."""
+    staff = Staff(ledger=ledger, now=lambda: at)
+    return staff.add_passkey(by, credential=credential, public=public, label=label)
 
 
 def part(items: int, *, number: int = 0, first: int = 0, content: bytes = b"") -> Part:
@@ -280,10 +289,7 @@ def filled(ledger: Ledger) -> Case:
     ledger.exports.withdraw([SUBJECT], withdrawn=True, actor="test", at=NOW)
     ledger.certificates.issue(certificate(case), actor="test", closing={"counts": {}})
     ledger.cases.halt(True, reason="drill", actor="test", at=NOW)
-    passkey = Passkey(
-        credential="Y3JlZA", person="director", public=generate("x", P256).public, label="phone", added_at=NOW
-    )
-    ledger.people.add_passkey(passkey, actor="director")
+    given_passkey(ledger, director, generate("x", P256).public, credential="Y3JlZA")
     planned = StepTaken(
         step=MediaStep.PLAN,
         person="director",

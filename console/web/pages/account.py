@@ -14,6 +14,7 @@ from console.web.problems import NotFound, sentence
 from retention.errors import Refused, UsageError
 from retention.origin import Origin
 from retention.permissions import PERMISSIONS, Act
+from retention.signing import load_public
 from storage import passkeys
 from storage.signatures import Signing
 from storage.staff import Staff
@@ -83,17 +84,17 @@ def options(visit: Here) -> Response:
 
 @doors.post("/account/passkeys", Act.READ, fields=("passkey", "label"))
 def add_passkey(visit: Here, form: Typed) -> Response:
-    """Add the passkey that a browser made."""
+    """Add the passkey that a browser made: signed on the next page, with a key you have already."""
     desk, who, now = visit.desk, visit.who, visit.desk.now()
     try:
         challenge = challenges.take(visit.request, desk, "register", who.name)
         passkey = passkeys.registered(
             form.one("passkey"), person=who, origin=Origin(desk.origin), challenge=challenge, label=form.one("label"), at=now
         )  # fmt: skip
-        desk.ledger.people.add_passkey(passkey, actor=who.name)
+        values = {"credential": passkey.credential, "public": passkey.line, "label": passkey.label}
+        return rehearse(visit, PASSKEY, values)
     except (Refused, UsageError) as error:
         return _page(visit, errors={"label": sentence(error.message)}, status=422)
-    return visit.see("/account#passkeys")
 
 
 @doors.post("/account/passkeys/{credential}/retire", Act.READ)
@@ -126,8 +127,20 @@ def _acknowledge(desk: Desk, by: Signing, values: Values) -> None:
     Staff(ledger=desk.ledger, now=desk.now).acknowledge(by, values["year"])
 
 
+def _add_passkey(desk: Desk, by: Signing, values: Values) -> None:
+    public = load_public(values["public"].encode())
+    Staff(ledger=desk.ledger, now=desk.now).add_passkey(
+        by, credential=values["credential"], public=public, label=values["label"]
+    )
+
+
 ETHICS = Operation(
     name="acknowledge-ethics", title="Sign that you keep to the code of ethics", run=_acknowledge,
     tell=lambda _desk, values: [("Year", str(values["year"]))], done=lambda _values: "/account",
 )  # fmt: skip
-OPERATIONS = (ETHICS,)
+PASSKEY = Operation(
+    name="add-passkey", title="Sign that this passkey is yours", run=_add_passkey,
+    tell=lambda _desk, values: [("Passkey", values["label"]), ("Key", load_public(values["public"].encode()).keyid)],
+    done=lambda _values: "/account#passkeys",
+)  # fmt: skip
+OPERATIONS = (ETHICS, PASSKEY)
