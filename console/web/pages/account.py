@@ -9,7 +9,7 @@ from console.web.acting import Operation, Values, rehearse
 from console.web.desk import Desk
 from console.web.doors import COOKIE, Doors, Here, Visit
 from console.web.forms import Typed
-from console.web.pages.sign_in import new_password_errors, next_value
+from console.web.pages.sign_in import TOO_MANY, address_of, new_password_errors, next_value
 from console.web.problems import NotFound, sentence
 from retention.errors import Refused, UsageError
 from retention.origin import Origin
@@ -32,17 +32,21 @@ def account(visit: Here, changed: str = "") -> Response:
 def change_password(visit: Here, form: Typed) -> Response:
     """Change your password. All your sessions end, and a new one begins."""
     desk, who, now = visit.desk, visit.who, visit.desk.now()
-    known = desk.ledger.accounts.get(who.name)
+    accounts, address = desk.ledger.accounts, address_of(visit)
+    if not accounts.begin(who.name, address, now):
+        return _page(visit, errors={"current": TOO_MANY}, status=429)
+    known = accounts.get(who.name)
     if known is None or not passwords.is_right(next_value(form.values.get("current")), known.password):
         return _page(visit, errors={"current": "This is not your password."}, status=422)
+    accounts.succeeded(who.name, address, now)
     errors = new_password_errors(form, who.name, who.full_name)
     if errors:
         return _page(visit, errors=errors, status=422)
-    desk.ledger.accounts.set_password(
+    accounts.set_password(
         who.name, passwords.hashed(next_value(form.values.get("password"))), actor=who.name, at=now
     )
     response = visit.see("/account?changed=password")
-    token = desk.ledger.accounts.start(who.name, "password", now)
+    token = accounts.start(who.name, "password", now)
     response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
     return response
 
