@@ -107,6 +107,7 @@ class Keeper:
         if now - self._looked_at >= HOUSEKEEPING:
             self._looked_at = now
             site.ledger.questions.expire(at=self._now())
+            site.ledger.drafts.expire(at=self._now())
             site.holding.lapse(timedelta(days=self._settings.grace_days), actor=ACTOR)
             with self._lock:
                 self._pauses = {id: pause for id, pause in self._pauses.items() if id in placing}

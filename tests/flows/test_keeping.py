@@ -19,6 +19,7 @@ from retention.errors import UsageError
 from retention.holds import HoldState, Matter, MatterKind, Scope
 from retention.permissions import Role
 from retention.records import Personal
+from storage.ledger.drafts import LIVES, DraftKind
 from storage.ledger.holds import HoldFile, scope_to_json
 from storage.ledger.questions import Question
 from tests.reliability.site import CANARY, TestSite, build, patron
@@ -200,3 +201,22 @@ def test_a_question_is_its_persons_own_and_gone_after_an_hour(made: TestSite, si
     assert questions.expire(at=later - timedelta(seconds=1)) == 0
     assert questions.expire(at=later) == 1
     assert made.count("question") == 0
+
+
+def test_asking_again_takes_away_what_is_too_old_where_no_keeper_runs(made: TestSite, site: Site) -> None:
+    questions, now = site.ledger.questions, site.now()
+    questions.ask(HOLD_PREVIEW, {}, person="director", at=now - timedelta(hours=1))
+    young = questions.ask(HOLD_PREVIEW, {}, person="deputy", at=now - timedelta(minutes=59))
+    last = questions.ask(HOLD_PREVIEW, {}, person="director", at=now)
+    assert {one.id for one in questions.waiting()} == {young, last}
+
+
+def test_the_keeper_takes_away_forms_and_questions_that_are_too_old(made: TestSite, site: Site) -> None:
+    now = site.now()
+    for kind, life in LIVES.items():
+        site.ledger.drafts.keep("director", kind, {"subjects": patron(3)}, now - life)
+    young = site.ledger.drafts.keep("director", DraftKind.TYPED, {}, now - timedelta(hours=23))
+    assert made.count("draft") == 3
+    with keeper(made):
+        until(lambda: made.count("draft") == 1)
+    assert site.ledger.drafts.get(young, "director", DraftKind.TYPED, now) is not None

@@ -20,6 +20,7 @@ from retention.permissions import Role
 from retention.signing import generate
 from storage.ledger import tables
 from storage.ledger.connection import CHAIN_LOCK, LedgerConnection
+from storage.ledger.drafts import LIVES, DraftKind
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person
 from storage.signatures import Signatory
@@ -131,6 +132,8 @@ def test_the_rights_in_the_documentation_are_enough_and_no_more(postgresql_url: 
     for _ in range(2):
         ledger.accounts.invite("director", actor="test", at=NOW)
         ledger.accounts.bind("director", "https://login.library.example d", actor="test", at=NOW)
+    ledger.drafts.keep("director", DraftKind.TYPED, {}, NOW)
+    assert ledger.drafts.expire(at=NOW + LIVES[DraftKind.TYPED]) == 1
     ledger.require_ready(NOW)
     assert ledger.connection.verify_chain() > 0
     ledger.close()
