@@ -132,7 +132,7 @@ def is_own(headers: Headers, origin: str) -> bool:
 def limit_of(request: Request) -> int:
     """The largest body of a request, in bytes."""
     form = request.headers.get("content-type", "").startswith("multipart/form-data")
-    return MAX_UPLOAD if form and request.url.path.startswith(UPLOADS) else MAX_BODY
+    return MAX_UPLOAD if form and request.scope["path"].startswith(UPLOADS) else MAX_BODY
 
 
 def _counted(request: Request, receive: Receive) -> Receive:
