@@ -2,10 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
+from storage.ledger.drafts import DraftKind
 from tests.web.house import PASSWORD, House
 
 
@@ -124,6 +126,22 @@ def test_the_present_password_is_not_guessed_from_within(house: House) -> None:
         assert client.post("/account/password", data=form | {"current": PASSWORD}).status_code == 429
         house.clock.ahead += timedelta(minutes=16)
         assert client.post("/account/password", data=form | {"current": PASSWORD}).status_code == 303
+
+
+def test_no_password_is_kept_of_a_form_that_came_too_late(house: House) -> None:
+    with house.client("director") as client:
+        house.clock.ahead += timedelta(minutes=31)
+        form = {
+            "current": PASSWORD,
+            "password": f"{PASSWORD} 2",
+            "again": f"{PASSWORD} 2",
+            "page": "/account",
+        }
+        asked = client.post("/account/password", data=form).headers["location"]
+    (draft,) = parse_qs(urlsplit(asked).query)["draft"]
+    kept = house.ledger.drafts.get(draft, "director", DraftKind.TYPED, house.clock())
+    assert kept is not None
+    assert kept.body == {"page": "/account", "values": {"page": ["/account"]}}
 
 
 def test_an_invitation_sets_a_password_once(house: House) -> None:
