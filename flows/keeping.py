@@ -20,6 +20,7 @@ from flows.clock import clock
 from flows.settings import Settings
 from flows.wiring import Site
 from retention.errors import Refused, RetentionError
+from storage.ledger.drafts import LIVES, DraftKind
 from storage.ledger.questions import Question
 
 ACTOR = "keeper"
@@ -29,6 +30,10 @@ LONGEST_PAUSE = 30.0
 """Seconds until a hold whose store does not answer is tried again, at most."""
 HOUSEKEEPING = 30.0
 """Seconds between two looks for what is overdue."""
+SWEEPING = 1800.0
+"""Seconds between two looks for documents that belong to no hold."""
+UNSIGNED = 2 * LIVES[DraftKind.TO_SIGN]
+"""After that long a document that was given for a hold belongs to one, or never will."""
 WORKERS = 4
 """Holds side by side: one whose store does not answer must not keep the others waiting."""
 ENDING = 2.0
@@ -64,7 +69,7 @@ class Keeper:
         self._busy: set[str] = set()
         self._pauses: dict[str, _Pause] = {}
         self._lock = Lock()
-        self._looked_at = float("-inf")
+        self._looked_at = self._swept_at = float("-inf")
 
     def run(self, stop: Event) -> None:
         """Keep until ``stop``. Raises `LedgerUnavailable`, `SettingsError` or `ScheduleInvalid` when it cannot even begin."""
@@ -107,7 +112,12 @@ class Keeper:
         if now - self._looked_at >= HOUSEKEEPING:
             self._looked_at = now
             site.ledger.questions.expire(at=self._now())
+            site.ledger.drafts.expire(at=self._now())
             site.holding.lapse(timedelta(days=self._settings.grace_days), actor=ACTOR)
+            if now - self._swept_at >= SWEEPING and not site.ledger.cases.halted():
+                self._swept_at = now
+                before = self._now() - UNSIGNED
+                site.documents.forget(but=site.ledger.holds.documents(), before=before)
             with self._lock:
                 self._pauses = {id: pause for id, pause in self._pauses.items() if id in placing}
 

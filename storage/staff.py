@@ -1,7 +1,7 @@
 """Managing the people who decide: roles, disabling, invitations, and the code of ethics. Needs the ledger alone.
 
 While there is no administrator, whoever has the site's files manages people; from the first one on only an administrator does, and
-administrators approve nothing. Refuses: changing one's own role, and acting for somebody else.
+administrators approve nothing. Refuses: changing one's own role, acting for somebody else, and a key for somebody who did not sign for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime
 from retention.document import JSON, write
 from retention.errors import Refused, UsageError
 from retention.permissions import Act, Role
+from retention.signing import PublicKey
 from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person
@@ -19,6 +20,7 @@ from storage.ledger.person_steps import PersonStep, PersonStepKind
 from storage.signatures import Signing, authorise
 
 ETHICS = "https://retention.example/ethics/v1"
+PASSKEY = "https://retention.example/passkey/v1"
 CONSOLE = "console"
 """Who acts where nobody is named: somebody with the site's files."""
 
@@ -83,6 +85,23 @@ class Staff:
         now = self._now()
         self._ledger.require_ready(now)
         self._ledger.accounts.bind(name, subject, actor=actor, at=now)
+
+    def add_passkey(self, by: Signing, *, credential: str, public: PublicKey, label: str) -> Passkey:
+        """A further key of a person, who signs for it with one they have: whoever only signed in as them adds none.
+
+        Raises `Refused`, `UsageError` for a key or an authenticator's entry that is known already.
+        """
+        person = authorise(self._ledger, by, Act.READ)
+        now = by.at or self._now()
+        self._ledger.require_ready(self._now())
+        passkey = Passkey(credential=credential, person=person.name, public=public, label=label, added_at=now)
+        self._ledger.people.require_new_passkey(passkey)
+        said: dict[str, JSON] = {
+            "type": PASSKEY, "person": person.name, "credential": credential, "public": passkey.line, "label": label, "at": write(now),
+        }  # fmt: skip
+        signed = {"statement": said, "signature": by.sign(said).text}
+        self._ledger.people.add_passkey(passkey, actor=person.name, signed=signed)
+        return passkey
 
     def retire_passkey(self, name: str, keyid: str, by: Signing | None) -> Passkey:
         """A passkey that is lost, or no longer wanted: by whoever manages people, or by its owner."""

@@ -24,10 +24,11 @@ from storage.hold_steps import STATEMENT_TYPE as HOLD_ACTION
 from storage.ledger import tables
 from storage.ledger.connection import unstamp
 from storage.ledger.ledger import Ledger
+from storage.ledger.passkeys import ADDED
 from storage.ledger.people import Person
 from storage.ledger.person_steps import PersonStepKind
 from storage.signatures import key_of
-from storage.staff import ETHICS
+from storage.staff import ETHICS, PASSKEY
 
 MAX_VALUES = 10_000
 
@@ -69,7 +70,10 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
-NOUNS = {type: kind.noun for type, kind in KINDS.items()} | {ETHICS: "acknowledgement of the code of ethics"}
+NOUNS = {type: kind.noun for type, kind in KINDS.items()} | {
+    ETHICS: "acknowledgement of the code of ethics",
+    PASSKEY: "passkey of your own",
+}
 
 
 def noun_of(statement: JSON) -> str:
@@ -109,7 +113,7 @@ def verify_statements(ledger: Ledger) -> int:
     people = {person.name: person for person in ledger.people.list()}
     rows = sum(_verify_rows(ledger, people, type, kind) for type, kind in KINDS.items())
     secret = sum(len(file.actions) for file in ledger.holds.every() if file.sealed)
-    return rows - secret + _verify_ethics(ledger, people)
+    return rows - secret + _verify_ethics(ledger, people) + _verify_passkeys(ledger, people)
 
 
 def _verify_rows(ledger: Ledger, people: Mapping[str, Person], type: str, kind: Kind) -> int:
@@ -126,21 +130,60 @@ def _verify_rows(ledger: Ledger, people: Mapping[str, Person], type: str, kind: 
 
 def _verify_ethics(ledger: Ledger, people: Mapping[str, Person]) -> int:
     """Acknowledgements stand in the chain of events, each with its statement and signature."""
+    count = 0
+    for what, _, body, said, _ in _signed_events(
+        ledger, people, ETHICS, f"person.{PersonStepKind.ETHICS.value}"
+    ):
+        if str(said.get("year")) != body.get("value"):
+            raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
+        count += 1
+    return count
+
+
+def _verify_passkeys(ledger: Ledger, people: Mapping[str, Person]) -> int:
+    """Every passkey: one that its owner did not sign for, with a key they had before, signs for somebody else."""
+    known = {one.credential: one for one in ledger.people.passkeys()}
+    found = set()
+    for what, row, _, said, keyid in _signed_events(ledger, people, PASSKEY, ADDED):
+        passkey = known.get(str(said.get("credential")))
+        if (
+            passkey is None
+            or (passkey.person, passkey.line, passkey.label) != (row.subject, said.get("public"), said.get("label"))
+            or write(passkey.added_at) != said.get("at")
+            or passkey.public.keyid == keyid
+        ):  # fmt: skip
+            raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
+        found.add(passkey.credential)
+    for passkey in known.values():
+        if passkey.credential not in found:
+            raise VerificationFailed(
+                f"passkey {passkey.public.keyid} of {passkey.person} is not signed",
+                "compare the ledger with its backup",
+            )
+    return len(found)
+
+
+def _signed_events(
+    ledger: Ledger, people: Mapping[str, Person], type: str, kind: str
+) -> Iterator[tuple[str, Row[Any], dict[str, JSON], dict[str, JSON], str]]:
+    """Events with a statement of whom they are about, checked: what each is called, its row, its body, the statement, the key's id."""
     event = tables.event.c
     with ledger.connection.read() as connection:
-        kind = f"person.{PersonStepKind.ETHICS.value}"
         rows = connection.execute(select(tables.event).where(event.kind == kind).order_by(event.seq)).all()
     for row in rows:
-        what = f"{NOUNS[ETHICS]} in event {row.seq}"
+        what = f"{NOUNS[type]} in event {row.seq}"
         body = _object(row.body, what)
         said, signature, person = body.get("statement"), body.get("signature"), people.get(row.subject)
         if not isinstance(said, dict) or not isinstance(signature, str) or person is None:
             raise VerificationFailed(f"{what} is not signed", "compare the ledger with its backup")
         _verify(ledger, person, said, signature, at=unstamp(row.at), what=what)
-        told = (said.get("type"), said.get("person"), str(said.get("year")), said.get("at"))
-        if told != (ETHICS, row.subject, body.get("value"), write(unstamp(row.at))):
+        if (said.get("type"), said.get("person"), said.get("at")) != (
+            type,
+            row.subject,
+            write(unstamp(row.at)),
+        ):
             raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
-    return len(rows)
+        yield what, row, body, said, from_text(signature, person.public).keyid
 
 
 def _verify(

@@ -7,8 +7,6 @@ anything else. A draft is used once: a form sent twice does nothing the second t
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -90,17 +88,6 @@ def waiting(visit: Visit, id: str, operations: Mapping[str, Operation]) -> ToSig
     if draft is None:
         raise NotFound
     return ToSign(draft=draft, operation=operations[draft.body["act"]])
-
-
-def own_signature(visit: Visit, text: str) -> Signed:
-    """What `retention sign` printed. Raises `Refused`."""
-    try:
-        signature = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        signature = b""
-    if not signature:
-        raise Refused("this is not a signature", "paste the whole line that retention sign printed")
-    return Signed.own(visit.who.public, signature)
 
 
 def carry_out(visit: Visit, act: ToSign, by: Signing) -> str:

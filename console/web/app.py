@@ -40,7 +40,7 @@ from retention.permissions import Act
 from storage.ledger.drafts import DraftKind
 
 STATIC = Path(__file__).parent / "static"
-SECRETS = frozenset({"password", "again", "code"})
+SECRETS = frozenset({"current", "password", "again", "code"})
 """Fields that are never kept in a draft."""
 
 

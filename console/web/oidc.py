@@ -17,10 +17,11 @@ import base64
 import binascii
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +40,10 @@ ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
 CALLBACK = "/sign-in/oidc/callback"
 SECONDS = 10.0
 """How long the provider may take to answer."""
+PAUSE = timedelta(seconds=30)
+"""For how long it is not asked again after it did not answer."""
+MOST = 4
+"""Requests to the provider at a time."""
 REREAD = timedelta(hours=1)
 """After that, what the provider says about itself is asked again."""
 LIFE = timedelta(minutes=10)
@@ -95,7 +100,8 @@ class Provider:
         self._callback = origin + CALLBACK
         self._now = now
         self._known: _Known | None = None
-        self._lock = Lock()
+        self._away_until: datetime | None = None
+        self._requests = BoundedSemaphore(MOST)
 
     def send(self, *, next: str, draft: str) -> tuple[str, Away]:
         """The provider's address to send a browser to, and what to keep of it. Raises `Unavailable`."""
@@ -130,7 +136,7 @@ class Provider:
 
     def _exchange(self, code: str, verifier: str) -> object:
         endpoint = self._what().metadata["token_endpoint"]
-        with self._session() as session:
+        with self._asking(), self._session() as session:
             try:
                 given = session.fetch_token(
                     endpoint, grant_type="authorization_code", code=code, code_verifier=verifier, timeout=SECONDS, allow_redirects=False
@@ -168,23 +174,42 @@ class Provider:
         return claims
 
     def _what(self, *, again: bool = False) -> _Known:
-        """Step 1."""
-        with self._lock:
-            known = self._known
-            if known is None or self._now() - known.read_at >= REREAD or again:
-                address = self.registration.issuer.rstrip("/") + "/.well-known/openid-configuration"
-                metadata = _fetch(address)
-                names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-                if metadata.get("issuer") != self.registration.issuer or not all(
-                    _safe(metadata.get(name)) for name in names
-                ):
-                    raise _another()
-                try:
-                    keys = KeySet.import_key_set(_fetch(metadata["jwks_uri"]))  # type: ignore[arg-type]
-                except (JoseError, ValueError, KeyError, TypeError):
-                    raise _another() from None
-                self._known = known = _Known(metadata, keys, self._now())
-            return known
+        """Step 1. ``again``: whatever is known."""
+        known = self._known
+        if known is None or self._now() - known.read_at >= REREAD or again:
+            with self._asking():
+                self._known = known = self._read()
+        return known
+
+    def _read(self) -> _Known:
+        metadata = _fetch(self.registration.issuer.rstrip("/") + "/.well-known/openid-configuration")
+        names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+        if metadata.get("issuer") != self.registration.issuer or not all(
+            _safe(metadata.get(name)) for name in names
+        ):
+            raise _another()
+        try:
+            keys = KeySet.import_key_set(_fetch(metadata["jwks_uri"]))  # type: ignore[arg-type]
+        except (JoseError, ValueError, KeyError, TypeError):
+            raise _another() from None
+        return _Known(metadata, keys, self._now())
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """A request to the provider. Anybody at all may begin one, and a provider that hangs must not take the pages along.
+
+        Raises `Unavailable` at once when it did not answer just now, or too many wait for it already.
+        """
+        away = self._away_until is not None and self._now() < self._away_until
+        if away or not self._requests.acquire(blocking=False):
+            raise _away()
+        try:
+            yield
+        except Unavailable:
+            self._away_until = self._now() + PAUSE
+            raise
+        finally:
+            self._requests.release()
 
     def _session(self) -> OAuth2Session:
         secret = self.registration.client_secret

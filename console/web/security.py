@@ -26,6 +26,8 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 MAX_BODY = 1024 * 1024
 MAX_UPLOAD = 128 * 1024 * 1024
 """Of a form with a document. What is over the limit of a document is read and forgotten, so that the field can say so."""
+UPLOADS = "/holds/"
+"""Where documents are sent to. A form is kept in memory: nobody who is not signed in makes us keep large ones."""
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -130,7 +132,7 @@ def is_own(headers: Headers, origin: str) -> bool:
 def limit_of(request: Request) -> int:
     """The largest body of a request, in bytes."""
     form = request.headers.get("content-type", "").startswith("multipart/form-data")
-    return MAX_UPLOAD if form else MAX_BODY
+    return MAX_UPLOAD if form and request.scope["path"].startswith(UPLOADS) else MAX_BODY
 
 
 def _counted(request: Request, receive: Receive) -> Receive:

@@ -28,7 +28,8 @@ SEEN_EVERY = timedelta(minutes=1)
 INVITED = timedelta(hours=48)
 WINDOW = timedelta(minutes=15)
 LIMITS = {"pair": 5, "name": 50, "address": 30}
-"""Failed sign-ins within `WINDOW` after which more are refused: by name and address together, by either alone."""
+"""Failed sign-ins within `WINDOW` after which more are refused: by name and address together, by either alone. Passkeys and
+invitations come without a name: of them only the address counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,38 +205,38 @@ class Accounts:
 
     # -- failed attempts -------------------------------------------------------------------------------------------
 
-    def refused_until(self, name: str, address: str, at: datetime) -> datetime | None:
-        """Until when sign-ins with this name or from this address are refused, after too many that failed."""
+    def begin(self, name: str, address: str, at: datetime) -> bool:
+        """Whether somebody may try to sign in with this name from this address: false after too many attempts that failed.
+
+        The attempt counts as failed from now on, until `succeeded` takes it back: many at once are as many one after the other.
+        """
         table = tables.attempt
         marks = self._marks(name, address)
-        with self._db.read() as connection:
-            rows = connection.execute(select(table).where(table.c.key.in_(marks.values()))).all()
-        found: dict[str, Row[Any]] = {row.key: row for row in rows}
-        until = [
-            unstamp(found[mark].until)
-            for kind, mark in marks.items()
-            if mark in found and found[mark]._mapping["count"] >= LIMITS[kind]
-        ]
-        return max((one for one in until if one > at), default=None)
-
-    def failed(self, name: str, address: str, at: datetime) -> None:
-        table = tables.attempt
         with self._db.write(at) as entry:
             entry.connection.execute(delete(table).where(table.c.until <= stamp(at)))
-            for mark in self._marks(name, address).values():
-                counted = entry.connection.execute(
+            rows = entry.connection.execute(select(table).where(table.c.key.in_(marks.values()))).all()
+            counted: dict[str, int] = {row.key: row._mapping["count"] for row in rows}
+            if any(counted.get(mark, 0) >= LIMITS[kind] for kind, mark in marks.items()):
+                return False
+            for mark in marks.values():
+                entry.connection.execute(
                     update(table).where(table.c.key == mark).values(count=table.c.count + 1)
+                    if mark in counted
+                    else insert(table).values(key=mark, count=1, until=stamp(at + WINDOW))
                 )
-                if counted.rowcount == 0:
-                    entry.connection.execute(
-                        insert(table).values(key=mark, count=1, until=stamp(at + WINDOW))
-                    )
+        return True
 
     def succeeded(self, name: str, address: str, at: datetime) -> None:
-        """What this name failed from this address counts no longer."""
+        """The attempt did not fail, and what this name failed from this address before counts no longer."""
         table = tables.attempt
+        marks = self._marks(name, address)
         with self._db.write(at) as entry:
-            entry.connection.execute(delete(table).where(table.c.key == self._marks(name, address)["pair"]))
+            entry.connection.execute(delete(table).where(table.c.key == marks.pop("pair", "")))
+            entry.connection.execute(
+                update(table)
+                .where(table.c.key.in_(marks.values()), table.c.count > 0)
+                .values(count=table.c.count - 1)
+            )
 
     def once(self, mark: str, until: datetime, at: datetime) -> bool:
         """Whether this is the first time that ``mark`` comes, as far as anybody asks before ``until``."""
@@ -247,10 +248,13 @@ class Accounts:
         return True
 
     def _marks(self, name: str, address: str) -> dict[str, str]:
-        return {
+        """Without a name only the address counts: else anybody could shut what needs no name for everybody."""
+        source = {"address": self._sealer.mark("sign-in from", address)}
+        if not name:
+            return source
+        return source | {
             "pair": self._sealer.mark("sign-in", f"{name}\0{address}"),
             "name": self._sealer.mark("sign-in of", name),
-            "address": self._sealer.mark("sign-in from", address),
         }
 
 

@@ -84,6 +84,15 @@ class Drafts:
         with self._db.write(at) as entry:
             entry.connection.execute(delete(tables.draft).where(tables.draft.c.id == draft.id))
 
+    def expire(self, *, at: datetime) -> int:
+        """Delete what is too old: it may name patrons. Returns how many."""
+        old = tables.draft.c.expires_at <= stamp(at)
+        with self._db.read() as connection:
+            if connection.execute(select(tables.draft.c.id).where(old).limit(1)).first() is None:
+                return 0
+        with self._db.write(at) as entry:
+            return entry.connection.execute(delete(tables.draft).where(old)).rowcount
+
     def _draft(self, row: Row[Any]) -> Draft:
         return Draft(
             id=row.id, person=row.person, kind=DraftKind(row.kind), body=json.loads(self._sealer.open(row.body, row.id)),

@@ -250,6 +250,16 @@ class Holds:
         latest = {one.hold_id: one for one in connection.execute(revised.order_by(revision.c.number))}
         return [self._open(row, latest.get(row.id), steps.get(row.id, ())) for row in rows]
 
+    def documents(self) -> frozenset[str]:
+        """SHA-256 (hex) of every document that a hold ever had: of what it was placed on in each of its versions, and of each step."""
+        with self._db.read() as connection:
+            steps = connection.execute(select(tables.hold_action.c.document_digest)).scalars().all()
+            rows = {row.id: row for row in connection.execute(select(tables.hold))}
+            revisions = connection.execute(select(tables.hold_revision)).all()
+        versions = [*((row, None) for row in rows.values()), *((rows[one.hold_id], one) for one in revisions)]
+        matters = [self._open(row, revision).matter for row, revision in versions]
+        return frozenset(one for one in (*steps, *(matter.document_digest for matter in matters)) if one)
+
     def add(self, file: HoldFile, action: HoldAction, *, at: datetime) -> HoldFile:
         """Write a new hold down, *placing* or *requested*. Durable: from now on every batch that reads the holds sees it.
 

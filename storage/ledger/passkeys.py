@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,8 @@ from retention.signing import PublicKey, load_public
 from storage.ledger import tables
 from storage.ledger.connection import Entry, stamp, unstamp
 
+ADDED = "passkey.added"
+"""The event with which a passkey begins: it has the statement that its owner signed, and the signature."""
 RETIRED = "passkey-retired"
 """The step of a person with which a passkey of theirs ends; its value: the key id."""
 
@@ -27,6 +29,11 @@ class Passkey:
     label: str
     added_at: datetime
     retired_at: datetime | None = None
+
+    @property
+    def line(self) -> str:
+        """Its key without a name."""
+        return PublicKey(self.public.raw, "", self.public.kind).line
 
     def signs(self, at: datetime | None) -> bool:
         """Whether it signed for its person at that time; ``None``: whether it signs now."""
@@ -64,14 +71,15 @@ def _passkey(row: Row[Any], ended: dict[tuple[str, str], datetime]) -> Passkey:
     )  # fmt: skip
 
 
-def add(entry: Entry, passkey: Passkey, *, actor: str) -> None:
+def add(entry: Entry, passkey: Passkey, *, actor: str, signed: Mapping[str, Any]) -> None:
     entry.connection.execute(
         insert(tables.passkey).values(
-            credential=passkey.credential, person=passkey.person, public_key=PublicKey(passkey.public.raw, "", passkey.public.kind).line,
+            credential=passkey.credential, person=passkey.person, public_key=passkey.line,
             label=passkey.label, added_at=stamp(passkey.added_at),
         )
     )  # fmt: skip
-    entry.record("passkey.added", actor=actor, subject=passkey.person, body={"keyid": passkey.public.keyid})
+    body = {"keyid": passkey.public.keyid, **signed}
+    entry.record(ADDED, actor=actor, subject=passkey.person, body=body)
 
 
 def retire(entry: Entry, passkey: Passkey, *, actor: str) -> None:

@@ -118,12 +118,18 @@ class People:
         with self._db.read() as connection:
             return next(passkeys.read(connection, credential=credential), None)
 
-    def add_passkey(self, passkey: Passkey, *, actor: str) -> None:
+    def require_new_passkey(self, passkey: Passkey) -> None:
         """Raises `UsageError` for an unknown person, and for a key or an authenticator's entry that is known already, of whomever."""
+        self.get(passkey.person)
+        with self._db.read() as connection:
+            _require_new(connection, passkey)
+
+    def add_passkey(self, passkey: Passkey, *, actor: str, signed: Mapping[str, Any]) -> None:
+        """``signed``: statement and signature of its owner; kept in the event. Raises as `require_new_passkey`."""
         self.get(passkey.person)
         with self._db.write(passkey.added_at) as entry:
             _require_new(entry.connection, passkey)
-            passkeys.add(entry, passkey, actor=actor)
+            passkeys.add(entry, passkey, actor=actor, signed=signed)
 
     def retire_passkey(self, credential: str, *, actor: str, at: datetime) -> Passkey:
         """From now on it signs nothing more; what it signed stays signed. Raises `UsageError` for one that does not sign."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 
 from retention.errors import UsageError
 from storage.ledger import tables
@@ -43,12 +43,16 @@ class Questions:
         self._sealer = sealer
 
     def ask(self, kind: str, body: Mapping[str, Any], *, person: str, at: datetime) -> str:
-        """Write a question down. Returns its id, by which the person finds the answer. Raises `UsageError` for too many at once."""
+        """Write a question down. Returns its id, by which the person finds the answer. What is too old goes.
+
+        Raises `UsageError` for too many at once.
+        """
         id = f"Q{secrets.token_hex(16)}"
         waiting = select(tables.question.c.id).where(
             tables.question.c.person == person, tables.question.c.answered_at.is_(None)
         )
         with self._db.write(at) as entry:
+            entry.connection.execute(delete(tables.question).where(_old(at)))
             if len(entry.connection.execute(waiting.limit(MOST)).all()) >= MOST:
                 raise UsageError(
                     "too many questions wait for an answer", "is `retention serve holds` running?"
@@ -91,7 +95,7 @@ class Questions:
 
     def expire(self, *, at: datetime) -> int:
         """Delete what is older than `LIFE`, answered or not. Returns how many."""
-        old = tables.question.c.asked_at <= stamp(at - LIFE)
+        old = _old(at)
         with self._db.read() as connection:
             if connection.execute(select(tables.question.c.id).where(old).limit(1)).first() is None:
                 return 0
@@ -111,3 +115,7 @@ class Questions:
             asked_at=unstamp(row.asked_at),
             answer=None if answer is None else json.loads(answer),
         )
+
+
+def _old(at: datetime) -> ColumnElement[bool]:
+    return tables.question.c.asked_at <= stamp(at - LIFE)

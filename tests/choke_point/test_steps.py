@@ -13,7 +13,6 @@ from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.schedule import ApprovalKind, Limits, Period
 from storage.ledger.cases import CaseState
-from storage.ledger.passkeys import Passkey
 from storage.log import Published
 from storage.signatures import Signatory
 from tests.choke_point.workbench import Workbench
@@ -23,6 +22,7 @@ from tests.contract.harness_sealed import SealedHarness
 from tests.contract.shelf import due, existing, many, shelf
 from tests.retention.authenticator import authenticator
 from tests.storage.browser import Touching
+from tests.storage.desk import given_passkey
 from tests.storage.published import begun, ended
 
 MATTER = Matter(number="2025-17", kind=MatterKind.SUBPOENA, issuing_authority="District Court")
@@ -88,10 +88,7 @@ def test_step_2_waits_for_two_different_custodians(
 
 def with_passkey(bench: Workbench, person: Signatory) -> Touching:
     phone = authenticator()
-    bench.ledger.people.add_passkey(
-        Passkey(credential="AAAA", person=person.person.name, public=phone.public, label="phone", added_at=bench.clock()),
-        actor=person.person.name,
-    )  # fmt: skip
+    given_passkey(bench.ledger, person, phone.public, at=bench.clock())
     return Touching(person=person.person, passkey=phone)
 
 

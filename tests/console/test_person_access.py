@@ -7,9 +7,9 @@ import pytest
 from console.web.oidc import subject
 from flows.settings import load_settings
 from flows.wiring import Site
-from storage.ledger.passkeys import Passkey
 from tests.console.library import Library
 from tests.retention.authenticator import authenticator
+from tests.storage.desk import given_passkey
 
 ISSUER = "https://login.library.example"
 
@@ -70,10 +70,10 @@ def test_a_lost_passkey_is_retired_by_its_owner_or_a_manager_and_shown_as_such(
 ) -> None:
     keys = [authenticator().public for _ in range(2)]
     for number, key in enumerate(keys):
-        passkey = Passkey(
-            credential=f"AAA{number}", person="ada", public=key, label=f"phone {number}", added_at=library.now
+        ada = site.signatory("ada")
+        given_passkey(
+            site.ledger, ada, key, credential=f"AAA{number}", label=f"phone {number}", at=library.now
         )
-        site.ledger.people.add_passkey(passkey, actor="ada")
     library.done(
         "person", "add", "root", "--full-name", "Root Example", "--title", "IT", "--role", "administrator"
     )

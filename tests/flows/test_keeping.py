@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from flows.answering import CASE_SAMPLE, HOLD_PREVIEW
+from flows.keeping import UNSIGNED
 from flows.running import Silent, begin
 from flows.wiring import Site
 from retention.errors import UsageError
 from retention.holds import HoldState, Matter, MatterKind, Scope
 from retention.permissions import Role
 from retention.records import Personal
+from storage.ledger.drafts import LIVES, DraftKind
 from storage.ledger.holds import HoldFile, scope_to_json
 from storage.ledger.questions import Question
 from tests.reliability.site import CANARY, TestSite, build, patron
@@ -200,3 +204,66 @@ def test_a_question_is_its_persons_own_and_gone_after_an_hour(made: TestSite, si
     assert questions.expire(at=later - timedelta(seconds=1)) == 0
     assert questions.expire(at=later) == 1
     assert made.count("question") == 0
+
+
+def test_asking_again_takes_away_what_is_too_old_where_no_keeper_runs(made: TestSite, site: Site) -> None:
+    questions, now = site.ledger.questions, site.now()
+    questions.ask(HOLD_PREVIEW, {}, person="director", at=now - timedelta(hours=1))
+    young = questions.ask(HOLD_PREVIEW, {}, person="deputy", at=now - timedelta(minutes=59))
+    last = questions.ask(HOLD_PREVIEW, {}, person="director", at=now)
+    assert {one.id for one in questions.waiting()} == {young, last}
+
+
+def test_the_keeper_takes_away_forms_and_questions_that_are_too_old(made: TestSite, site: Site) -> None:
+    now = site.now()
+    for kind, life in LIVES.items():
+        site.ledger.drafts.keep("director", kind, {"subjects": patron(3)}, now - life)
+    young = site.ledger.drafts.keep("director", DraftKind.TYPED, {}, now - timedelta(hours=23))
+    assert made.count("draft") == 3
+    with keeper(made):
+        until(lambda: made.count("draft") == 1)
+    assert site.ledger.drafts.get(young, "director", DraftKind.TYPED, now) is not None
+
+
+# Documents.
+
+
+def aged(made: TestSite, by: timedelta) -> None:
+    for path in (made.folder / "state" / "documents").iterdir():
+        at = time.time() - by.total_seconds()
+        os.utime(path, (at, at))
+
+
+def test_a_document_that_no_hold_came_to_have_goes_and_no_other(made: TestSite, site: Site) -> None:
+    documents, director = site.documents, site.signatory("director")
+    contents = [f"%PDF {CANARY} {number}".encode() for number in range(6)]
+    first, second, letter, given_again, refused, young = (documents.keep(content) for content in contents)
+    scope = Scope(subjects=frozenset({Personal(patron(3))}))
+    file = site.holding.place(scope, replace(MATTER, document_digest=first), director)
+    action = replace(file.actions[0], action="widen", document_digest=letter)
+    revised = replace(file, matter=replace(MATTER, document_digest=second))
+    site.ledger.holds.move(
+        file, to=file.state, actor="director", at=site.now(), action=action, revised=revised
+    )
+    assert site.ledger.holds.documents() == {first, second, letter}
+    aged(made, UNSIGNED + timedelta(minutes=1))
+    documents.keep(contents[3])
+    site.documents.keep(contents[5])
+    with keeper(made):
+        until(lambda: len(list((made.folder / "state" / "documents").iterdir())) == 5)
+    for digest in (first, second, letter, given_again, young):
+        assert documents.open(digest)
+    with pytest.raises(UsageError, match="not kept here"):
+        documents.open(refused)
+
+
+def test_while_everything_is_stopped_no_document_goes(made: TestSite, site: Site) -> None:
+    """A ledger that was restored has forgotten holds: their papers are what they are placed from again."""
+    lost = site.documents.keep(b"%PDF of a hold after the backup")
+    aged(made, UNSIGNED + timedelta(minutes=1))
+    site.ledger.cases.halt(True, reason="ledger restored", actor="director", at=site.now())
+    with keeper(made):
+        file = written_down(site)
+        until(lambda: state(site, file) is HoldState.PROVISIONAL)
+        time.sleep(1)
+    assert site.documents.open(lost)

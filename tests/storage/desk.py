@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, create_engine, insert
+from sqlalchemy import Connection, Table, create_engine, insert, select
 from sqlalchemy.pool import NullPool
 
 from retention.exports import Basis, Export, Step
@@ -22,7 +22,7 @@ from retention.note import NoteKey
 from retention.permissions import Role
 from retention.records import Personal
 from retention.schedule import ApprovalKind
-from retention.signing import P256, generate
+from retention.signing import P256, PublicKey, generate
 from storage.ledger import tables
 from storage.ledger.batches import Range
 from storage.ledger.cases import Case, CaseState, Lease, Part, new_case_id
@@ -35,7 +35,8 @@ from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person, SignedDecision
 from storage.log import Log
 from storage.log_places import FolderPlace
-from storage.signatures import Signatory
+from storage.signatures import Signatory, Signing
+from storage.staff import Staff
 
 NOW = datetime(2025, 6, 2, 15, 0, tzinfo=UTC)
 SEALING_KEY = b"k" * 32
@@ -107,6 +108,14 @@ def person(ledger: Ledger, name: str, role: Role = Role.CUSTODIAN, at: datetime 
     )
     ledger.people.add(added, actor="test")
     return Signatory(person=added, key=key)
+
+
+def given_passkey(
+    ledger: Ledger, by: Signing, public: PublicKey, *, credential: str = "AAAA", label: str = "phone", at: datetime = NOW
+) -> Passkey:  # fmt: skip
+    """A passkey of somebody's, who signs for it."""
+    staff = Staff(ledger=ledger, now=lambda: at)
+    return staff.add_passkey(by, credential=credential, public=public, label=label)
 
 
 def part(items: int, *, number: int = 0, first: int = 0, content: bytes = b"") -> Part:
@@ -252,7 +261,6 @@ def rows_of_decisions(case: Case) -> dict[Table, dict[str, object]]:
     signed = {"person": "director", "statement": "{}", "signature": "c2ln"}
     return {
         tables.person_step: {"person": "director", "step": "role", "value": "custodian", "actor": "test"},
-        tables.hold_revision: {"hold_id": "H1", "number": 1, "body": b"x", "epoch": 2},
         tables.item_exception: {"case_id": case.id, "ordinal": 0, "reason": b"x", "epoch": 2, **signed},
         tables.ruling: {"record_type": "loans", "kind": "extended", "until": "2026-01-01", **signed},
     }
@@ -280,10 +288,7 @@ def filled(ledger: Ledger) -> Case:
     ledger.exports.withdraw([SUBJECT], withdrawn=True, actor="test", at=NOW)
     ledger.certificates.issue(certificate(case), actor="test", closing={"counts": {}})
     ledger.cases.halt(True, reason="drill", actor="test", at=NOW)
-    passkey = Passkey(
-        credential="Y3JlZA", person="director", public=generate("x", P256).public, label="phone", added_at=NOW
-    )
-    ledger.people.add_passkey(passkey, actor="director")
+    given_passkey(ledger, director, generate("x", P256).public, credential="Y3JlZA")
     planned = StepTaken(
         step=MediaStep.PLAN,
         person="director",
@@ -296,6 +301,10 @@ def filled(ledger: Ledger) -> Case:
     with ledger.connection.write(NOW) as entry:
         for table, row in rows_of_decisions(case).items():
             entry.connection.execute(insert(table).values(at=stamp(NOW), **row))
+        body = select(tables.hold.c.body).where(tables.hold.c.id == "H1").scalar_subquery()
+        entry.connection.execute(
+            insert(tables.hold_revision).values(hold_id="H1", number=1, body=body, epoch=2, at=stamp(NOW))
+        )
     closed = ledger.cases.get(case.id)
     assert closed.state is CaseState.CLOSED
     return closed

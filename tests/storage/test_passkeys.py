@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import cbor2
@@ -27,7 +27,7 @@ from storage.rehearsal import Presigned
 from storage.signatures import Signatory, authorise, key_of
 from tests.retention.authenticator import ORIGIN, Authenticator, authenticator, b64url
 from tests.storage.browser import answered, made
-from tests.storage.desk import NOW, person
+from tests.storage.desk import NOW, given_passkey, person
 
 HERE = Origin(ORIGIN)
 CHALLENGE = b"c" * 32
@@ -35,13 +35,14 @@ STATEMENT: dict[str, JSON] = {"type": "https://retention.example/hold-action/v1"
 HOUR = timedelta(hours=1)
 
 
-def registered(ledger: Ledger, by: Signatory, passkey: Authenticator, label: str = "phone") -> Passkey:
+def registered(
+    ledger: Ledger, by: Signatory, passkey: Authenticator, label: str = "phone", at: datetime = NOW
+) -> Passkey:
     asked = passkeys.registration(by.person, ledger.people.passkeys(by.person.name), HERE, CHALLENGE)
     new = passkeys.registered(
-        made(asked, passkey), person=by.person, origin=HERE, challenge=CHALLENGE, label=label, at=NOW
+        made(asked, passkey), person=by.person, origin=HERE, challenge=CHALLENGE, label=label, at=at
     )
-    ledger.people.add_passkey(new, actor=by.person.name)
-    return new
+    return given_passkey(ledger, by, new.public, credential=new.credential, label=new.label, at=at)
 
 
 @pytest.mark.parametrize("kind", [P256, ED25519])
@@ -185,21 +186,21 @@ def test_no_key_belongs_to_two_people_or_twice_to_one(ledger: Ledger) -> None:
         replace(new, credential="AAAA"),
     ):
         with pytest.raises(UsageError, match="is director's already"):
-            ledger.people.add_passkey(other, actor="test")
+            ledger.people.add_passkey(other, actor="test", signed={})
     for own in (director, deputy):
         with pytest.raises(UsageError, match="own key"):
             ledger.people.add_passkey(
-                replace(new, person="deputy", credential="BBBB", public=own.public), actor="test"
+                replace(new, person="deputy", credential="BBBB", public=own.public), actor="test", signed={}
             )
     stick = authenticator(ED25519)
-    registered(ledger, director, stick, "stick")
+    registered(ledger, director, stick, "stick", NOW + HOUR)
     third = Person(
         name="third", full_name="Third", title="", role=Role.CUSTODIAN, public_key=stick.public.text, added_at=NOW
     )  # fmt: skip
     with pytest.raises(UsageError, match="is a passkey of director"):
         ledger.people.add(third, actor="test")
     with pytest.raises(UsageError, match="no person"):
-        ledger.people.add_passkey(replace(new, person="nobody"), actor="test")
+        ledger.people.add_passkey(replace(new, person="nobody"), actor="test", signed={})
     assert [one.person for one in ledger.people.passkeys()] == ["director", "director"]
 
 
@@ -209,7 +210,7 @@ def test_the_database_too_refuses_a_passkey_for_two_people(ledger: Ledger) -> No
     new = registered(ledger, director, authenticator())
     for other in (replace(new, person="deputy", credential="AAAA"), replace(new, person="deputy")):
         with pytest.raises(LedgerUnavailable), ledger.connection.write(NOW) as entry:
-            written.add(entry, other, actor="test")
+            written.add(entry, other, actor="test", signed={})
     assert [one.person for one in ledger.people.passkeys()] == ["director"]
 
 

@@ -23,9 +23,11 @@ from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import Passkey
 from storage.signatures import Signatory, Signing
+from storage.staff import PASSKEY
 from storage.statements import KINDS, in_words, noun_of, verify_statements
 from tests.retention.authenticator import Authenticator, authenticator
-from tests.storage.desk import MATTER, NOW, behind_its_back, opened, person, without_triggers
+from tests.storage.browser import Touching
+from tests.storage.desk import MATTER, NOW, behind_its_back, given_passkey, opened, person, without_triggers
 
 HOUR = timedelta(hours=1)
 AT = write(NOW)
@@ -83,11 +85,9 @@ class Office:
 
 
 def settled(ledger: Ledger) -> Office:
-    """A director with a passkey, a case, and a hold as it is placed: one signed statement."""
+    """A director with a passkey, a case, and a hold as it is placed: two signed statements."""
     director, phone = person(ledger, "director"), authenticator()
-    ledger.people.add_passkey(
-        Passkey(credential="AAAA", person="director", public=phone.public, label="phone", added_at=NOW), actor="director"
-    )  # fmt: skip
+    given_passkey(ledger, director, phone.public)
     hold = placed(ledger, director)
     return Office(ledger=ledger, director=director, phone=phone, rows=rows(opened(ledger).id, hold))
 
@@ -109,13 +109,13 @@ def placed(ledger: Ledger, by: Signing) -> str:
 
 def test_statements_signed_by_own_keys_and_passkeys_are_all_looked_at(ledger: Ledger) -> None:
     office = settled(ledger)
-    assert verify_statements(ledger) == 1
+    assert verify_statements(ledger) == 2
     for one in office.rows.values():
         for signed in (office.director.sign(one.statement), office.phone.sign(one.statement)):
             write_row(ledger, one, signed.text)
-    assert verify_statements(ledger) == 9
+    assert verify_statements(ledger) == 10
     ledger.people.retire_passkey("AAAA", actor="director", at=NOW + HOUR)
-    assert verify_statements(ledger) == 9
+    assert verify_statements(ledger) == 10
 
 
 def test_a_step_signed_when_signatures_were_written_in_hex_is_still_one(sqlite_ledger: Ledger) -> None:
@@ -123,7 +123,7 @@ def test_a_step_signed_when_signatures_were_written_in_hex_is_still_one(sqlite_l
     one = office.rows["hold"]
     signature = office.director.key.sign(encode(one.statement))
     write_row(sqlite_ledger, one, signature.hex())
-    assert verify_statements(sqlite_ledger) == 2
+    assert verify_statements(sqlite_ledger) == 3
     write_row(sqlite_ledger, one, bytes([signature[0] ^ 1, *signature[1:]]).hex())
     with pytest.raises(VerificationFailed, match="step of a hold 3 is not valid"):
         verify_statements(sqlite_ledger)
@@ -150,7 +150,7 @@ def test_a_row_that_is_not_what_was_signed_is_found(sqlite_ledger: Ledger, name:
         with pytest.raises(VerificationFailed, match="is not what was signed"):
             verify_statements(sqlite_ledger)
         undo(sqlite_ledger, one.table)
-        assert verify_statements(sqlite_ledger) <= 1, number
+        assert verify_statements(sqlite_ledger) <= 2, number
 
 
 def undo(ledger: Ledger, table: Table) -> None:
@@ -165,9 +165,7 @@ def test_a_signature_by_a_key_that_was_not_theirs_then_is_found(sqlite_ledger: L
     one = office.rows["ruling"]
     deputy = person(sqlite_ledger, "deputy")
     late = authenticator()
-    sqlite_ledger.people.add_passkey(
-        Passkey(credential="BBBB", person="director", public=late.public, label="late", added_at=NOW + HOUR), actor="director"
-    )  # fmt: skip
+    given_passkey(sqlite_ledger, office.director, late.public, credential="BBBB", label="late", at=NOW + HOUR)
     own, phone = office.director.sign(one.statement), office.phone.sign(one.statement)
     for signature in (
         deputy.sign(one.statement).text,
@@ -184,7 +182,66 @@ def test_a_signature_by_a_key_that_was_not_theirs_then_is_found(sqlite_ledger: L
             verify_statements(sqlite_ledger)
         undo(sqlite_ledger, one.table)
     write_row(sqlite_ledger, one, phone.text)
-    assert verify_statements(sqlite_ledger) == 2
+    assert verify_statements(sqlite_ledger) == 4
+
+
+def passkey_statement(phone: Authenticator) -> dict[str, JSON]:
+    return {
+        "type": PASSKEY, "person": "director", "credential": "CCCC", "public": phone.public.line.removesuffix(" passkey"),
+        "label": "phone", "at": AT,
+    }  # fmt: skip
+
+
+def write_passkey(ledger: Ledger, phone: Authenticator, signed: dict[str, Any]) -> None:
+    """As somebody would who writes into the ledger's tables."""
+    passkey = Passkey(credential="CCCC", person="director", public=phone.public, label="phone", added_at=NOW)
+    ledger.people.add_passkey(passkey, actor="director", signed=signed)
+
+
+def test_a_passkey_that_its_person_signed_for_is_one(sqlite_ledger: Ledger) -> None:
+    office, second = settled(sqlite_ledger), authenticator()
+    said = passkey_statement(second)
+    write_passkey(sqlite_ledger, second, {"statement": said, "signature": office.phone.sign(said).text})
+    assert verify_statements(sqlite_ledger) == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("nothing", "is not signed"), ("itself", "is not what was signed"), ("somebody else", "is not valid"),
+        ("credential", "is not what was signed"), ("public", "is not what was signed"), ("label", "is not what was signed"),
+        ("person", "is not what was signed"), ("type", "is not what was signed"), ("at", "is not what was signed"),
+    ],
+)  # fmt: skip
+def test_a_passkey_that_its_person_did_not_sign_for_is_found(
+    sqlite_ledger: Ledger, wrong: str, why: str
+) -> None:
+    office, second = settled(sqlite_ledger), authenticator()
+    said = passkey_statement(second)
+    said |= {wrong: "other"} if wrong in said else {}
+    others: dict[str, Signing] = {
+        "itself": Touching(person=office.director.person, passkey=second),
+        "somebody else": person(sqlite_ledger, "deputy"),
+    }
+    by = others.get(wrong, office.director)
+    signed = {} if wrong == "nothing" else {"statement": said, "signature": by.sign(said).text}
+    write_passkey(sqlite_ledger, second, signed)
+    with pytest.raises(VerificationFailed, match=why):
+        verify_statements(sqlite_ledger)
+
+
+def test_a_passkey_without_an_event_is_found(sqlite_ledger: Ledger) -> None:
+    settled(sqlite_ledger)
+    with sqlite_ledger.connection.write(NOW) as entry:
+        row = {
+            "credential": "CCCC",
+            "person": "director",
+            "public_key": authenticator().public.line,
+            "label": "x",
+        }
+        entry.connection.execute(insert(tables.passkey).values(added_at=stamp(NOW), **row))
+    with pytest.raises(VerificationFailed, match="of director is not signed"):
+        verify_statements(sqlite_ledger)
 
 
 @pytest.mark.parametrize("statement", ["", "{", "[]", "null", "[" * 5000, '{"type":1.5}'])

@@ -26,8 +26,8 @@ def paste(site: Standing, page: Page, name: str) -> None:
     page.get_by_role("button", name="Sign and do it").click()
 
 
-def with_passkey(page: Page) -> None:
-    """A virtual authenticator in this browser, and a passkey in it for whoever is signed in."""
+def with_passkey(site: Standing, page: Page, name: str) -> None:
+    """A virtual authenticator in this browser, and a passkey in it for whoever is signed in, who signs for it."""
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     options = {
@@ -37,7 +37,9 @@ def with_passkey(page: Page) -> None:
     session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     page.goto("/account")
     page.get_by_label("Name of a new passkey").fill("test authenticator")
-    page.get_by_role("button", name="Add a passkey").click()
+    page.get_by_role("button", name="Add a passkey…").click()
+    accessible(page)
+    paste(site, page, name)
     expect(page.get_by_role("listitem").filter(has_text="test authenticator")).to_be_visible()
 
 
@@ -49,7 +51,7 @@ def test_a_case_goes_from_the_queue_to_its_certificate(site: Standing, browser: 
         visitor(browser, site.house, "deputy", java_script_enabled=False, viewport=NARROW) as deputy,
     ):
         # The director, with a passkey
-        with_passkey(director)
+        with_passkey(site, director, "director")
         accessible(director)
         director.goto("/")
         director.get_by_role("link", name="Exports to vendors: 3 records").click()

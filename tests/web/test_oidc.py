@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -11,12 +14,12 @@ import httpx
 import pytest
 
 from console.cli.serve_console import registration_of
-from console.web.oidc import Registration, subject
+from console.web.oidc import PAUSE, SECONDS, Registration, subject
 from flows.settings import load_settings
 from retention.errors import SettingsError, UsageError
 from storage.ledger.person_steps import PersonStep
 from tests.servers.oidc import CLIENT, FLAWS, SECRET, Provider, provider
-from tests.web.house import House
+from tests.web.house import House, listening
 from tests.web.house import house as make_house
 
 MEI = "mei.lind@library.example"
@@ -233,6 +236,44 @@ def test_a_provider_that_does_not_answer_or_is_another_one_is_said_so(
             answer = client.get("/sign-in/oidc")
             assert answer.status_code == 503
             assert why in answer.text
+
+
+def test_a_provider_that_hangs_takes_no_page_along(tmp_path: Path) -> None:
+    """Anybody may ask for it, without signing in: forty at once are all that pages are answered by."""
+    with listening() as silent:
+        silent.listen(128)
+        issuer = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        registration = Registration(issuer=issuer, client_id=CLIENT)
+        with (
+            make_house(tmp_path, registration=registration) as house,
+            house.client() as client,
+            ThreadPoolExecutor(50) as beside,
+        ):
+            began = time.monotonic()
+            asked = [beside.submit(client.get, "/sign-in/oidc") for _ in range(50)]
+            time.sleep(0.5)
+            assert client.get("/sign-in").status_code == 200
+            assert time.monotonic() - began < SECONDS / 2
+            assert {one.result().status_code for one in asked} == {503}
+            took = time.monotonic() - began
+            assert SECONDS - 1 < took < 2 * SECONDS, "those few wait side by side"
+            began = time.monotonic()
+            assert "does not answer" in client.get("/sign-in/oidc").text
+            assert time.monotonic() - began < SECONDS / 2, "it is remembered"
+
+
+def test_a_provider_that_was_away_is_asked_again_after_a_pause(tmp_path: Path, there: Provider) -> None:
+    registration = Registration(issuer=there.issuer, client_id=CLIENT, client_secret=SECRET)
+    with make_house(tmp_path, registration=registration) as house, house.client() as client:
+        provider = house.desk.provider
+        assert provider is not None
+        provider.registration = replace(registration, issuer="http://127.0.0.1:9")
+        assert client.get("/sign-in/oidc").status_code == 503
+        provider.registration = registration
+        house.clock.ahead += PAUSE - timedelta(seconds=5)
+        assert client.get("/sign-in/oidc").status_code == 503
+        house.clock.ahead += timedelta(seconds=5)
+        assert client.get("/sign-in/oidc").status_code == 303
 
 
 @pytest.mark.parametrize(

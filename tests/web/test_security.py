@@ -117,6 +117,14 @@ def test_a_body_that_is_too_large_is_refused_whole(house: House) -> None:
         assert chunked.status_code == 413
 
 
+def test_only_where_documents_go_a_large_form_is_read(house: House) -> None:
+    sent = {"document": ("subpoena.pdf", b"%PDF-" + b"x" * 2_000_000)}
+    with house.client() as nobody:
+        for path in ("/sign-in", "/sign-in/passkey", "/invitation", "/account/password", "/holds"):
+            assert nobody.post(path, files=sent).status_code == 413, path
+        assert nobody.post("/holds/new", files=sent).headers["location"] == "/sign-in"
+
+
 def test_an_unexpected_error_quotes_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ValueError("zqcanary-patron")

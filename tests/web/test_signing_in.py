@@ -1,10 +1,13 @@
 """Signing in and out: sessions on the server, one cookie, and nothing that tells names apart."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
+from storage.ledger.drafts import DraftKind
 from tests.web.house import PASSWORD, House
 
 
@@ -77,6 +80,68 @@ def test_after_too_many_failures_even_the_right_password_waits(house: House) -> 
         assert sign_in(client, "deputy").status_code == 303
         house.clock.ahead += timedelta(minutes=16)
         assert sign_in(client, "director").status_code == 303
+
+
+def test_strangers_who_fail_without_a_name_shut_out_nobody_elsewhere(house: House) -> None:
+    accounts, now = house.ledger.accounts, house.clock()
+    for number in range(60):
+        assert accounts.begin("", f"203.0.113.{number}", now)
+    for _ in range(29):
+        assert accounts.begin("", "203.0.113.1", now)
+    assert not accounts.begin("", "203.0.113.1", now), "one address has its limit"
+    code = accounts.invite("auditor", actor="test", at=now)
+    with house.client() as client:
+        form = {"code": code, "password": "seven quiet herons", "again": "seven quiet herons"}
+        assert client.post("/invitation", data=form).status_code == 303
+
+
+def test_what_succeeds_is_not_counted(house: House) -> None:
+    with house.client() as client:
+        for _ in range(8):
+            assert sign_in(client, "director", "wrong wrong wrong wrong").status_code == 422
+            assert sign_in(client, "director").status_code == 303
+    accounts, now = house.ledger.accounts, house.clock()
+    for _ in range(60):
+        assert accounts.begin("deputy", "203.0.113.1", now)
+        accounts.succeeded("deputy", "203.0.113.1", now)
+
+
+def test_attempts_at_once_are_as_many_as_one_after_the_other(house: House) -> None:
+    def attempt(_: int) -> int:
+        with house.client() as client:
+            return sign_in(client, "director", "wrong wrong wrong wrong").status_code
+
+    with ThreadPoolExecutor(12) as beside:
+        statuses = sorted(beside.map(attempt, range(12)))
+    assert statuses == [422] * 5 + [429] * 7
+
+
+def test_the_present_password_is_not_guessed_from_within(house: House) -> None:
+    """By somebody with another person's session."""
+    new = "seven quiet herons"
+    with house.client("director") as client:
+        form = {"current": "wrong wrong wrong", "password": new, "again": new}
+        for _ in range(5):
+            assert client.post("/account/password", data=form).status_code == 422
+        assert client.post("/account/password", data=form | {"current": PASSWORD}).status_code == 429
+        house.clock.ahead += timedelta(minutes=16)
+        assert client.post("/account/password", data=form | {"current": PASSWORD}).status_code == 303
+
+
+def test_no_password_is_kept_of_a_form_that_came_too_late(house: House) -> None:
+    with house.client("director") as client:
+        house.clock.ahead += timedelta(minutes=31)
+        form = {
+            "current": PASSWORD,
+            "password": f"{PASSWORD} 2",
+            "again": f"{PASSWORD} 2",
+            "page": "/account",
+        }
+        asked = client.post("/account/password", data=form).headers["location"]
+    (draft,) = parse_qs(urlsplit(asked).query)["draft"]
+    kept = house.ledger.drafts.get(draft, "director", DraftKind.TYPED, house.clock())
+    assert kept is not None
+    assert kept.body == {"page": "/account", "values": {"page": ["/account"]}}
 
 
 def test_an_invitation_sets_a_password_once(house: House) -> None:

@@ -9,11 +9,12 @@ from console.web.acting import Operation, Values, rehearse
 from console.web.desk import Desk
 from console.web.doors import COOKIE, Doors, Here, Visit
 from console.web.forms import Typed
-from console.web.pages.sign_in import new_password_errors, next_value
+from console.web.pages.sign_in import TOO_MANY, address_of, new_password_errors, next_value
 from console.web.problems import NotFound, sentence
 from retention.errors import Refused, UsageError
 from retention.origin import Origin
 from retention.permissions import PERMISSIONS, Act
+from retention.signing import load_public
 from storage import passkeys
 from storage.signatures import Signing
 from storage.staff import Staff
@@ -31,17 +32,21 @@ def account(visit: Here, changed: str = "") -> Response:
 def change_password(visit: Here, form: Typed) -> Response:
     """Change your password. All your sessions end, and a new one begins."""
     desk, who, now = visit.desk, visit.who, visit.desk.now()
-    known = desk.ledger.accounts.get(who.name)
+    accounts, address = desk.ledger.accounts, address_of(visit)
+    if not accounts.begin(who.name, address, now):
+        return _page(visit, errors={"current": TOO_MANY}, status=429)
+    known = accounts.get(who.name)
     if known is None or not passwords.is_right(next_value(form.values.get("current")), known.password):
         return _page(visit, errors={"current": "This is not your password."}, status=422)
+    accounts.succeeded(who.name, address, now)
     errors = new_password_errors(form, who.name, who.full_name)
     if errors:
         return _page(visit, errors=errors, status=422)
-    desk.ledger.accounts.set_password(
+    accounts.set_password(
         who.name, passwords.hashed(next_value(form.values.get("password"))), actor=who.name, at=now
     )
     response = visit.see("/account?changed=password")
-    token = desk.ledger.accounts.start(who.name, "password", now)
+    token = accounts.start(who.name, "password", now)
     response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
     return response
 
@@ -83,17 +88,17 @@ def options(visit: Here) -> Response:
 
 @doors.post("/account/passkeys", Act.READ, fields=("passkey", "label"))
 def add_passkey(visit: Here, form: Typed) -> Response:
-    """Add the passkey that a browser made."""
+    """Add the passkey that a browser made: signed on the next page, with a key you have already."""
     desk, who, now = visit.desk, visit.who, visit.desk.now()
     try:
         challenge = challenges.take(visit.request, desk, "register", who.name)
         passkey = passkeys.registered(
             form.one("passkey"), person=who, origin=Origin(desk.origin), challenge=challenge, label=form.one("label"), at=now
         )  # fmt: skip
-        desk.ledger.people.add_passkey(passkey, actor=who.name)
+        values = {"credential": passkey.credential, "public": passkey.line, "label": passkey.label}
+        return rehearse(visit, PASSKEY, values)
     except (Refused, UsageError) as error:
         return _page(visit, errors={"label": sentence(error.message)}, status=422)
-    return visit.see("/account#passkeys")
 
 
 @doors.post("/account/passkeys/{credential}/retire", Act.READ)
@@ -126,8 +131,20 @@ def _acknowledge(desk: Desk, by: Signing, values: Values) -> None:
     Staff(ledger=desk.ledger, now=desk.now).acknowledge(by, values["year"])
 
 
+def _add_passkey(desk: Desk, by: Signing, values: Values) -> None:
+    public = load_public(values["public"].encode())
+    Staff(ledger=desk.ledger, now=desk.now).add_passkey(
+        by, credential=values["credential"], public=public, label=values["label"]
+    )
+
+
 ETHICS = Operation(
     name="acknowledge-ethics", title="Sign that you keep to the code of ethics", run=_acknowledge,
     tell=lambda _desk, values: [("Year", str(values["year"]))], done=lambda _values: "/account",
 )  # fmt: skip
-OPERATIONS = (ETHICS,)
+PASSKEY = Operation(
+    name="add-passkey", title="Sign that this passkey is yours", run=_add_passkey,
+    tell=lambda _desk, values: [("Passkey", values["label"]), ("Key", load_public(values["public"].encode()).keyid)],
+    done=lambda _values: "/account#passkeys",
+)  # fmt: skip
+OPERATIONS = (ETHICS, PASSKEY)

@@ -14,6 +14,7 @@ from storage.ledger.drafts import DraftKind
 
 doors = Doors()
 
+TOO_MANY = "Too many attempts failed. Wait a quarter of an hour and try again."
 WRONG = "The name or the password is not right."
 
 
@@ -31,16 +32,13 @@ def signed_in(visit: Here, form: Typed) -> Response:
     desk, now = visit.desk, visit.desk.now()
     name, next, draft = form.one("name"), local(form.one("next")), form.one("draft")
     accounts, address = desk.ledger.accounts, address_of(visit)
-    until = accounts.refused_until(name, address, now)
-    if until is not None:
-        told = "Too many attempts failed. Wait a quarter of an hour and try again."
-        return _form(visit, next=next, draft=draft, name=name, errors={"name": told}, status=429)
+    if not accounts.begin(name, address, now):
+        return _form(visit, next=next, draft=draft, name=name, errors={"name": TOO_MANY}, status=429)
     account = accounts.get(name)
     right = passwords.is_right(
         next_value(form.values.get("password")), None if account is None else account.password
     )
     if not right or not is_active(visit, name):
-        accounts.failed(name, address, now)
         return _form(visit, next=next, draft=draft, name=name, errors={"name": WRONG}, status=422)
     accounts.succeeded(name, address, now)
     return welcome(visit, name, "password", next=next, draft=draft)
@@ -62,9 +60,8 @@ def signed_in_with_passkey(visit: Here, form: Typed) -> Response:
     desk, now, address = visit.desk, visit.desk.now(), address_of(visit)
     next, draft = local(form.one("next")), form.one("draft")
     accounts = desk.ledger.accounts
-    if accounts.refused_until("", address, now) is not None:
-        told = "Too many attempts failed. Wait a quarter of an hour and try again."
-        return _form(visit, next=next, draft=draft, errors={"name": told}, status=429)
+    if not accounts.begin("", address, now):
+        return _form(visit, next=next, draft=draft, errors={"name": TOO_MANY}, status=429)
     try:
         challenge = challenges.take(visit.request, desk, "sign-in", "")
         name = passkeys.who(
@@ -73,9 +70,9 @@ def signed_in_with_passkey(visit: Here, form: Typed) -> Response:
     except Refused:
         name = None
     if name is None or not is_active(visit, name):
-        accounts.failed("", address, now)
         told = "Nobody here has this passkey, or the page was open for too long. Try again."
         return _form(visit, next=next, draft=draft, errors={"name": told}, status=422)
+    accounts.succeeded("", address, now)
     return welcome(visit, name, "passkey", next=next, draft=draft)
 
 
@@ -101,14 +98,13 @@ def invited(visit: Here, form: Typed) -> Response:
     desk, now, address = visit.desk, visit.desk.now(), address_of(visit)
     code, password = form.one("code"), next_value(form.values.get("password"))
     accounts = desk.ledger.accounts
-    if accounts.refused_until("", address, now) is not None:
-        told = "Too many attempts failed. Wait a quarter of an hour and try again."
-        return _invitation(visit, code=code, errors={"code": told}, status=429)
+    if not accounts.begin("", address, now):
+        return _invitation(visit, code=code, errors={"code": TOO_MANY}, status=429)
     name = accounts.invited(code, now)
     if name is None or not is_active(visit, name):
-        accounts.failed("", address, now)
         told = "This code is not valid: it was used already, is too old or has a typing mistake. Ask for a new one."
         return _invitation(visit, code=code, errors={"code": told}, status=422)
+    accounts.succeeded("", address, now)
     errors = new_password_errors(form, name, desk.ledger.people.get(name).full_name)
     if errors:
         return _invitation(visit, code=code, errors=errors, status=422)

@@ -16,6 +16,7 @@ from retention.errors import Refused, UsageError
 from retention.origin import Origin
 from retention.permissions import Act
 from storage import passkeys
+from storage.rehearsal import pasted
 
 doors = Doors()
 OPERATIONS: Mapping[str, Operation] = {
@@ -61,7 +62,7 @@ def sign(visit: Here, form: Typed, id: str) -> Response:
                 visit.desk.ledger, visit.who, passkeys.read_answer(form.one("passkey"))
             )
         else:
-            public, signed = visit.who.public, acting.own_signature(visit, form.one("signature"))
+            public, signed = visit.who.public, pasted(visit.who, form.one("signature"))
         by = acting.presigned(visit, act, public, signed)
         return visit.see(acting.carry_out(visit, act, by))
     except (Refused, UsageError) as error:

@@ -20,6 +20,7 @@ from retention.permissions import Role
 from retention.signing import generate
 from storage.ledger import tables
 from storage.ledger.connection import CHAIN_LOCK, LedgerConnection
+from storage.ledger.drafts import LIVES, DraftKind
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person
 from storage.signatures import Signatory
@@ -118,16 +119,21 @@ def test_the_rights_in_the_documentation_are_enough_and_no_more(postgresql_url: 
     made = Ledger(postgresql_url, SEALING_KEY)
     made.connection.upgrade()
     made.close()
-    (rights,) = re.findall("```sql\n(.*?)```", (ROOT / "docs" / "ledger.md").read_text(), re.DOTALL)
+    rights, _pages = re.findall("```sql\n(.*?)```", (ROOT / "docs" / "ledger.md").read_text(), re.DOTALL)
     with behind_its_back(postgresql_url) as connection:
         role = f"app_{connection.execute(text('SELECT current_database()')).scalar()}"
         connection.execute(text(f"CREATE ROLE {role} LOGIN"))
         connection.execute(text(rights.replace("retention_app", role)))
     url = make_url(postgresql_url).set(username=role).render_as_string(hide_password=False)
     ledger = Ledger(url, SEALING_KEY)
-    filled(ledger)
-    file = ledger.holds.get("H1")
+    file = written_hold(ledger, person(ledger, "deputy"), "H0")
     ledger.holds.move(file, to=HoldState.PROVISIONAL, actor="director", at=NOW)
+    filled(ledger)
+    for _ in range(2):
+        ledger.accounts.invite("director", actor="test", at=NOW)
+        ledger.accounts.bind("director", "https://login.library.example d", actor="test", at=NOW)
+    ledger.drafts.keep("director", DraftKind.TYPED, {}, NOW)
+    assert ledger.drafts.expire(at=NOW + LIVES[DraftKind.TYPED]) == 1
     ledger.require_ready(NOW)
     assert ledger.connection.verify_chain() > 0
     ledger.close()
