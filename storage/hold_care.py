@@ -95,7 +95,9 @@ class HoldCare(Steps):
         return self._revise(file, "know", by, need_to_know=tuple(sorted(known)), told=told)
 
     def unseal(self, id: str, by: Signing) -> HoldFile:
-        """From now on everybody may see the hold. Raises `Refused` before the day until which it may not be told."""
+        """From now on everybody may see the hold. Raises `Refused` before the day until which it may not be told, and while nobody has
+        confirmed it in time: a sealed hold does not lapse, and without its seal it would at once.
+        """
         file = self._of(id, by, Act.PLACE_HOLD)
         if not file.sealed:
             raise Refused(f"hold {id} is not sealed", f"see: retention hold show {id}")
@@ -103,6 +105,16 @@ class HoldCare(Steps):
             raise Refused(
                 f"hold {id} may not be told of until {file.nondisclosure_until.isoformat()} is over",
                 "an order that lifts the secrecy earlier is a matter for your counsel",
+            )
+        overdue = file.provisional_until is not None and file.provisional_until <= self._now()
+        if (
+            overdue
+            and file.state in (HoldState.PLACING, HoldState.PROVISIONAL)
+            and not file.done_by("confirm")
+        ):
+            raise Refused(
+                f"hold {id} was not confirmed in time: without its seal it would lapse at once",
+                f"a second custodian confirms it first: retention hold confirm {id} --as NAME",
             )
         return self._revise(file, "unseal", by, sealed=False, need_to_know=(), nondisclosure_until=None)
 

@@ -128,7 +128,7 @@ class Holding(Steps):
             raise Refused(
                 f"{by.person.name} placed hold {id} and cannot confirm it", "a second custodian has to"
             )
-        if file.state is not HoldState.PROVISIONAL and not file.lapsed:
+        if not file.unconfirmed:
             raise Refused(
                 f"hold {id} is {file.state.value}: there is nothing to confirm",
                 f"see: retention hold show {id}",

@@ -54,7 +54,7 @@ def queue(
     return Queue(
         approve=tuple(_cases(ledger, dispositions, person)) if seconds else (),
         agree=tuple(_standing(ledger, schedule, person, on)) if seconds else (),
-        confirm=_chosen(holds, confirms, lambda one: one.state is HoldState.PROVISIONAL and one.placed_by != person.name),
+        confirm=_chosen(holds, confirms, lambda one: one.unconfirmed and one.placed_by != person.name),
         release=_chosen(holds, confirms, lambda one: one.state is HoldState.RELEASE_REQUESTED and _asked(one) != person.name),
         review=_chosen(holds, places, lambda one: one.review_on is not None and one.review_on <= on),
         ethics=(str(on.year),) if seconds and required.ethics and not ledger.steps.acknowledged(person.name, on.year) else (),

@@ -100,6 +100,11 @@ class HoldFile:
         return self.state is HoldState.IN_GRACE and ending[-1:] != ["approve-release"]
 
     @property
+    def unconfirmed(self) -> bool:
+        """It waits for a second person, in time or after it lapsed."""
+        return self.state is HoldState.PROVISIONAL or self.lapsed
+
+    @property
     def unacknowledged(self) -> tuple[str, ...]:
         """Who was told and has not said yet that they know."""
         return tuple(name for name in self.told if name not in self.done_by("acknowledge"))

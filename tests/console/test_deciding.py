@@ -84,6 +84,20 @@ def test_the_queue_says_what_waits_for_whom(staffed: Library, case: str) -> None
     assert staffed("queue", "--as", "bela", "--json").json["waiting"]["confirm"] == []
 
 
+def test_a_hold_that_lapsed_still_waits_for_a_second_person(staffed: Library) -> None:
+    hold = staffed.done(
+        "hold", "place", "--matter", "M", "--kind", "audit", "--authority", "A", "--store", "ils", "--from", "2035-05-01",
+        "--until", "2035-05-02", "--as", "ada", "--json",
+    ).json["hold"]["id"]  # fmt: skip
+    staffed.now += timedelta(days=15)
+    staffed.done("run", "--execute", "--record-type", "vendor-exports")
+    assert staffed.done("hold", "show", hold, "--json").json["hold"]["lapsed"]
+    assert staffed("queue", "--as", "bela", "--json").json["waiting"]["confirm"] == [hold]
+    assert staffed("queue", "--as", "ada", "--json").json["waiting"]["confirm"] == []
+    staffed.done("hold", "confirm", hold, "--as", "bela")
+    assert staffed("queue", "--as", "bela", "--json").json["waiting"]["confirm"] == []
+
+
 def test_a_sealed_hold_is_in_nobody_elses_queue(staffed: Library) -> None:
     staffed.done(
         "hold", "place", "--matter", "M", "--kind", "audit", "--authority", "A", "--store", "ils", "--from", "2035-05-01",

@@ -12,6 +12,7 @@ from retention.errors import LedgerUnavailable, Refused, UsageError
 from retention.holds import CounselVerification, HoldState
 from retention.permissions import Role
 from storage.documents import MOST_BYTES, Documents
+from storage.holding import PROVISIONAL
 from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Ledger
 from storage.seeing import all_seen, events_for, hidden, may_see, seen
@@ -173,12 +174,25 @@ def test_the_list_of_who_may_see_is_changed_by_those_on_it_and_leaves_somebody_w
 
 def test_a_seal_is_lifted_by_hand_and_not_before_its_day_is_over(desk: Office) -> None:
     day = desk.site.clock.at.date() + timedelta(days=30)
-    file = sealed(desk, until=day)
+    file = sealed(desk, "boris", until=day)
+    desk.holding.confirm(file.id, desk.boris)
     with pytest.raises(Refused, match="may not be told"):
         desk.site.care.unseal(file.id, desk.amara)
     desk.site.clock.at += timedelta(days=32)
     assert not may_see(desk.site.ledger.holds.get(file.id), "chen"), "no day lifts it by itself"
     assert may_see(desk.site.care.unseal(file.id, desk.amara), "chen")
+
+
+def test_a_hold_that_nobody_confirmed_in_time_is_not_unsealed_into_its_lapse(desk: Office) -> None:
+    """Sealed it did not lapse and nobody was reminded; without its seal the next run would begin its grace period."""
+    file = sealed(desk, "boris")
+    desk.site.clock.at += PROVISIONAL
+    with pytest.raises(Refused, match="not confirmed in time"):
+        desk.site.care.unseal(file.id, desk.amara)
+    desk.holding.confirm(file.id, desk.boris)
+    assert not desk.site.care.unseal(file.id, desk.amara).sealed
+    assert desk.holding.lapse(GRACE, actor="scheduler") == []
+    assert desk.site.care.unseal(sealed(desk).id, desk.amara).state is HoldState.PROVISIONAL
 
 
 def test_nobody_is_told_of_a_sealed_hold_who_may_not_see_it(desk: Office) -> None:

@@ -70,14 +70,14 @@ def _holds(visit: Visit) -> list[Waiting]:
     found, who = [], visit.who.name
     for file in knowing.known(visit):
         path = f"/holds/{file.id}"
-        if file.state is HoldState.PROVISIONAL:
+        if file.unconfirmed:
             late = file.provisional_until is not None and file.provisional_until <= visit.desk.now()
             yours = visit.may(Act.CONFIRM_HOLD) and file.placed_by != who
-            why = (
-                "its confirmation is overdue; it keeps all the same"
-                if late
-                else "a second person has to confirm it"
-            )
+            why = "a second person has to confirm it"
+            if file.lapsed:
+                why = "nobody confirmed it in time: it keeps until its grace period is over"
+            elif late:
+                why = "its confirmation is overdue; it keeps all the same"
             found.append(
                 Waiting(
                     path=path, title=f"Hold {file.id}", why=why, yours=yours, grave="stop" if late else "wait"
