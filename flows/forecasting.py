@@ -1,7 +1,8 @@
 """Forecast: what comes due in each of the next months, by record type; what is due already, and how late it is. Counts only.
 
-The same surveys as tonight's, asked for days to come. Holds are left out: what they keep shows in no forecast, and they may be released
-by then. Refuses to take longer than its time: places it did not get to are named as not counted.
+The same surveys as tonight's, asked for days to come, with the holds that are in force now: each count is the one that a plan for that day
+gives. Without them the difference between the two would tell how many records sealed holds keep. Refuses to take longer than its
+time: places it did not get to are named as not counted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from retention.dates import due_day
 from retention.errors import RetentionError
 from retention.schedule import RecordType
 from storage.contract import Survey
+from storage.ledger.holds import HoldView
 from storage.planning import criteria_for, store_of
 
 SECONDS = 120.0
@@ -31,7 +33,7 @@ MOST_MONTHS = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """One record type. ``backlog``: due today; ``past_maximum``: of these, past their maximum, the oldest by at most ``days_past``
+    """One record type. ``backlog``: due today and not held; ``past_maximum``: of these, past their maximum, the oldest by at most ``days_past``
     days. ``months``: how many come due in each, by its name (2026-12). ``not_counted``: places without an answer, with the reason."""
 
     record_type: str
@@ -56,12 +58,14 @@ class Forecast:
 
 
 def forecast(site: Site, months: int = MONTHS, *, fresh: bool = False) -> Forecast:
-    """Made once a day and kept in the state folder, unless a ``fresh`` one is asked for."""
-    on = site.today()
+    """Made once a day and kept in the state folder, unless a ``fresh`` one is asked for or a hold changed since."""
+    on, holds = site.today(), site.ledger.holds.in_force()
+    epoch = site.ledger.holds.published(holds.epoch, "forecast")
     path = site.settings.state_dir / f"forecast-{months}.json"
     if not fresh:
         try:
-            kept = _read(json.loads(path.read_text(encoding="utf-8")))
+            told = json.loads(path.read_text(encoding="utf-8"))
+            kept = _read(told["forecast"]) if told["holds"] == epoch else None
         except (OSError, ValueError, KeyError, TypeError):
             kept = None
         if kept is not None and (kept.on, kept.schedule) == (on.isoformat(), site.schedule.digest):
@@ -70,12 +74,12 @@ def forecast(site: Site, months: int = MONTHS, *, fresh: bool = False) -> Foreca
     days = _days(on, months)
     made = Forecast(
         on=on.isoformat(), schedule=site.schedule.digest,
-        record_types=tuple(_expected(site, one, days, deadline) for one in site.schedule.record_types),
+        record_types=tuple(_expected(site, one, days, holds, deadline) for one in site.schedule.record_types),
     )  # fmt: skip
     whole = not any("time" in why for one in made.record_types for why in one.not_counted.values())
     if whole:
         aside = path.with_suffix(f".{os.getpid()}.tmp")
-        aside.write_text(json.dumps(made.facts), encoding="utf-8")
+        aside.write_text(json.dumps({"holds": epoch, "forecast": made.facts}), encoding="utf-8")
         aside.replace(path)
     return made
 
@@ -86,7 +90,9 @@ def _days(on: date, months: int) -> list[date]:
     return [on, *(first + relativedelta(months=number) for number in range(1, months + 1))]
 
 
-def _expected(site: Site, record_type: RecordType, days: list[date], deadline: float) -> Expected:
+def _expected(
+    site: Site, record_type: RecordType, days: list[date], holds: HoldView, deadline: float
+) -> Expected:
     due = [0] * len(days)
     past_maximum = days_past = 0
     not_counted: dict[str, str] = {}
@@ -96,7 +102,7 @@ def _expected(site: Site, record_type: RecordType, days: list[date], deadline: f
             for day in days:
                 if time.monotonic() > deadline:
                     raise TimeoutError
-                found.append(_survey(site, record_type, location.name, day))
+                found.append(_survey(site, record_type, location.name, day, holds))
         except TimeoutError:
             not_counted[location.name] = "it would take more time than a forecast has"
             continue
@@ -117,10 +123,11 @@ def _expected(site: Site, record_type: RecordType, days: list[date], deadline: f
     )  # fmt: skip
 
 
-def _survey(site: Site, record_type: RecordType, location: str, day: date) -> Survey:
+def _survey(site: Site, record_type: RecordType, location: str, day: date, holds: HoldView) -> Survey:
     criteria = criteria_for(site.schedule, record_type, location, day)
     store = store_of(site.stores, criteria.location.store)
-    return store.survey(criteria, (), lambda _lines: None, lambda _count: None)
+    touching = holds.touching(record_type.id, *criteria.location.stores)
+    return store.survey(criteria, touching, lambda _lines: None, lambda _count: None)
 
 
 def _days_past(site: Site, record_type: RecordType, survey: Survey, on: date) -> int:

@@ -38,6 +38,6 @@ def forecast(
             doubtful(f"not counted: {one.record_type}/{place}: {why}")
             for place, why in one.not_counted.items()
         ]
-    lines.append("Legal holds are left out: what they keep is not told here.")
+    lines.append("What cannot go today because of a legal hold is not counted, in no month.")
     missing = any(one.not_counted for one in made.record_types)
     return Answer(command="forecast", body=made.facts, lines=lines, exit_code=UNFINISHED if missing else 0)

@@ -166,6 +166,18 @@ def differences(
     return found
 
 
+def test_a_forecast_says_the_same_of_today(two: tuple[Shell, Shell]) -> None:
+    """Of months to come it does not: there what is not due yet comes due, and what is kept does not, as in a plan for such a day."""
+    said = [
+        [
+            (one["record_type"], one["backlog"], one["past_maximum"], one["days_past"])
+            for one in shell.done("forecast", "--json").json["record_types"]
+        ]
+        for shell in two
+    ]
+    assert said[0] == said[1]
+
+
 ACTS: tuple[tuple[str, ...], ...] = (
     ("hold", "list", "--all"),
     ("hold", "show", "SEALED"),
