@@ -102,12 +102,21 @@ def extended_until(rulings: Iterable[Ruling], on: date) -> date | None:
 
 
 def standing_approvals(rulings: Iterable[Ruling]) -> tuple[StandingApproval | None, StandingApproval | None]:
-    """The one agreed upon last and the one that waits for a second person. Both end when somebody revokes."""
+    """The one agreed upon last and the one that waits for a second person. Both end when somebody revokes.
+
+    What was signed before that, or in that very second, counts no more wherever it stands in the list: its place can be changed, its
+    moment cannot.
+    """
     agreed: StandingApproval | None = None
     waiting: StandingApproval | None = None
+    revoked: datetime | None = None
     for ruling in rulings:
+        signed = ruling.at.replace(microsecond=0)
         if ruling.kind is RulingKind.REVOKED:
             agreed = waiting = None
+            revoked = signed if revoked is None else max(revoked, signed)
+        elif revoked is not None and signed <= revoked:
+            continue
         elif ruling.kind is RulingKind.PROPOSED and ruling.first and ruling.until is not None:
             waiting = StandingApproval(
                 rule=ruling.rule, proposed_by=ruling.person, agreed_by=None, until=ruling.until

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from retention.approval import Decision, problems
+from retention.approval import Decision, problems, verify
 from retention.errors import VerificationFailed
 from retention.permissions import Act, may
 from retention.schedule import ApprovalKind
@@ -45,11 +45,17 @@ def _problems(
         yield "somebody approved whose role did not let them"
     if kind is not ApprovalKind.STANDING and not any(may(role, Act.APPROVE) for role in roles):
         yield "only second custodians approved"
-    taken_back = {one.person: one.id for one in decisions if one.decision == Decision.WITHDRAW.value}
+    taken_back = [one for one in decisions if one.decision == Decision.WITHDRAW.value]
     for one in chosen:
         if one.person == case.opened_by:
             yield "who opened it approved it"
-        if taken_back.get(one.person, 0) > one.id:
+        if any(_takes_back(ledger, other, one) for other in taken_back if other.person == one.person):
             yield "an approval was taken back"
         if not set(case.brakes) <= set(one.statement.get("lifts") or ()):
             yield "an approval does not lift the brakes that are on"
+
+
+def _takes_back(ledger: Ledger, withdrawal: SignedDecision, approval: SignedDecision) -> bool:
+    """By the order of the rows, and by the signed moments: a row that was copied to the end is as old as its statement."""
+    said, unsaid = (verify(approval_of(ledger, one)).at for one in (approval, withdrawal))
+    return withdrawal.id > approval.id or unsaid >= said

@@ -139,7 +139,9 @@ class Rulings:
             raise Refused("the rule has changed since, or the time is over", "it has to be proposed anew")
         self._write(by, rule, RulingKind.AGREED, waiting.until, "")
         agreed, _ = self.standing(record_type)
-        assert agreed is not None
+        expected = (rule.digest, waiting.until, by.person.name)
+        if agreed is None or (agreed.rule, agreed.until, agreed.agreed_by) != expected:
+            raise Refused("it was revoked or proposed anew meanwhile", "see: retention standing list")
         return agreed
 
     def revoke(self, record_type: str, by: Signing, reason: str) -> None:

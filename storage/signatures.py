@@ -116,9 +116,11 @@ def approval_of(ledger: Ledger, decision: SignedDecision) -> Approval:
 def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision, ApprovalStatement]]:
     """Approvals of a case that were not taken back, by those whose role then let them approve, each with its signature checked.
 
-    Raises `VerificationFailed` on a forged one.
+    What somebody signed before they took it back, or in that very second, stays taken back wherever its row stands: a row can be
+    copied to the end, the moment in its statement cannot be changed. Raises `VerificationFailed` on a forged one.
     """
     found: list[tuple[SignedDecision, ApprovalStatement]] = []
+    withdrawn: dict[str, datetime] = {}
     for decision in ledger.people.decisions(case.id):
         statement = verify(approval_of(ledger, decision))
         written = decision.at.replace(microsecond=0)
@@ -128,8 +130,13 @@ def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision,
             )
         if statement.decision is Decision.WITHDRAW:
             found = [one for one in found if one[0].person != decision.person]
+            withdrawn[decision.person] = max(statement.at, withdrawn.get(decision.person, statement.at))
         elif statement.decision is Decision.APPROVE and may(
             ledger.people.role_at(decision.person, decision.at), Act.SECOND
         ):
             found.append((decision, statement))
-    return found
+    return [
+        (decision, statement)
+        for decision, statement in found
+        if decision.person not in withdrawn or withdrawn[decision.person] < statement.at
+    ]

@@ -150,6 +150,7 @@ def test_a_standing_approval_takes_two_and_ends_at_once(
     ]
     assert (shown["state"], shown["proposed_by"], shown["agreed_by"]) == ("in force", "ada", "bela")
     staffed.done("standing", "revoke", "past-checkouts", "--reason", "over", "--as", "bela")
+    staffed.now += timedelta(seconds=1)
     staffed.done("run", "--execute", "--record-type", "past-checkouts")
     assert staffed.loans() == before
     staffed.done("standing", "propose", "past-checkouts", *until, "--as", "ada")

@@ -6,7 +6,7 @@ In every test the other two are switched off.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,41 @@ def test_the_destroyer_alone_keeps_a_case_from_beginning(
     with pytest.raises(VerificationFailed):
         desk.site.destroyer.dispose(desk.case.id)
     assert desk.ledger.cases.get(desk.case.id).destroying_since is None
+    assert desk.untouched()
+
+
+def copied_to_the_end(desk: Desk, url: str) -> None:
+    """Bela's approval that she took back, in a row of its own after that."""
+    taken_back(desk)
+    columns = "case_id, person, decision, statement, signature, epoch, at"
+    with behind_its_back(url) as connection:
+        connection.execute(
+            text(
+                f"INSERT INTO approval ({columns}) SELECT {columns} FROM approval WHERE person = 'bela' AND decision = 'approve'"
+            )  # our own names
+        )
+
+
+def test_an_approval_that_was_taken_back_does_not_count_again_as_a_copied_row(
+    desk: Desk, ledger_url: str
+) -> None:
+    copied_to_the_end(desk, ledger_url)
+    assert desk.site.destroyer.dispose(desk.case.id).waiting
+    desk.site.clock.at += timedelta(minutes=1)
+    desk.decide(desk.bela)
+    assert desk.site.destroyer.dispose(desk.case.id).counts == {Outcome.DESTROYED: 3}, "she said it anew"
+
+
+def test_the_destroyer_alone_knows_a_copied_row_as_taken_back(
+    desk: Desk, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blind_database(ledger_url)
+    copied_to_the_end(desk, ledger_url)
+    copied = desk.approvals()[1:]
+    assert len(copied) == 2
+    monkeypatch.setattr(destroy, "clearance", lambda *_, **__: Clearance(ready=True, counted=copied))
+    with pytest.raises(VerificationFailed, match="taken back"):
+        desk.site.destroyer.dispose(desk.case.id)
     assert desk.untouched()
 
 

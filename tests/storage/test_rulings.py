@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,14 +11,17 @@ import pytest
 from sqlalchemy import text
 
 from retention.clearance import Requirements
+from retention.document import JSON
 from retention.errors import Refused, UsageError, VerificationFailed
 from retention.loader import load
 from retention.outcomes import Outcome
 from retention.permissions import Role
+from retention.signed import Signed
 from storage.destroy import Destroyer
 from storage.dispositions import Dispositions
 from storage.ledger.ledger import Ledger
 from storage.rulings import Rulings, rulings_of
+from storage.signatures import Signatory
 from storage.statements import verify_statements
 from tests.storage.desk import behind_its_back, person
 from tests.storage.site import TWO_PEOPLE, Site
@@ -72,6 +77,39 @@ def test_it_ends_at_once_when_anybody_of_them_revokes_it(office: Office) -> None
     with pytest.raises(Refused):
         office.rulings.revoke("loans", office.ada, "again")
     assert verify_statements(office.ledger) == 3
+
+
+def test_what_was_revoked_does_not_stand_again_as_copied_rows(office: Office, ledger_url: str) -> None:
+    office.agree()
+    office.rulings.revoke("loans", office.bela, "new system")
+    columns = "record_type, kind, until, person, statement, signature, at"
+    with behind_its_back(ledger_url) as connection:
+        for kind in ("standing-proposed", "standing-agreed"):
+            connection.execute(
+                text(
+                    f"INSERT INTO ruling ({columns}) SELECT {columns} FROM ruling WHERE kind = '{kind}'"
+                )  # our own names
+            )
+    assert len(rulings_of(office.ledger, "loans")) == 5
+    assert office.rulings.standing("loans") == (None, None)
+    assert office.destroyer.dispose(office.case.id).waiting
+    office.site.clock.at += timedelta(minutes=1)
+    office.agree()
+    assert office.destroyer.dispose(office.case.id).counts == {Outcome.DESTROYED: 2}, "said anew"
+
+
+def test_whoever_agrees_while_it_is_revoked_is_told(office: Office) -> None:
+    office.rulings.propose("loans", office.ada, office.until, "reviewed")
+
+    @dataclass(frozen=True, kw_only=True)
+    class Slow(Signatory):
+        def sign(self, statement: Mapping[str, JSON]) -> Signed:
+            office.rulings.revoke("loans", office.ada, "second thoughts")
+            return super().sign(statement)
+
+    with pytest.raises(Refused, match="meanwhile"):
+        office.rulings.agree("loans", Slow(person=office.bela.person, key=office.bela.key))
+    assert office.rulings.standing("loans") == (None, None)
 
 
 def test_it_ends_after_its_last_day(office: Office) -> None:
