@@ -30,21 +30,20 @@ class Holding(Steps):
         self, scope: Scope, matter: Matter, by: Signing, *, sealed: bool = False, continuing: bool = True,
         review_every_days: int | None = 90, id: str | None = None, need_to_know: Iterable[str] = (),
         nondisclosure_until: date | None = None, links: Iterable[str] = (), told: Iterable[str] = (),
+        instead_of: HoldFile | None = None,
     ) -> HoldFile:  # fmt: skip
         """Write a hold down as *placing*: it keeps from now on, and is effective once `Enforcing.resume` has passed its barriers.
 
         ``id``: from `new_hold_id`, when it was shown before. ``need_to_know``: who else may see a sealed hold. Raises
         `UsageError` for an empty or impossible scope, `Refused` for a person who may not, a matter that counsel rejected, and an
-        officer's verbal request, which is recorded first.
+        officer's verbal request, which is recorded first. Neither of these two where it is placed ``instead_of`` one that keeps for the
+        same matter: that was decided then, and to keep less of it needs no new decision.
         """
         authorise(self._ledger, by, Act.PLACE_HOLD)
         self.check(scope)
-        if matter.kind is MatterKind.VERBAL_REQUEST:
-            raise Refused(
-                "a verbal request is not placed as it comes",
-                "record it: retention hold request; then decline it, or decide to place it: retention hold accept",
-            )
-        _not_rejected(matter)
+        if instead_of is None or not instead_of.state.keeps or instead_of.matter != matter:
+            _not_verbal(matter)
+            _not_rejected(matter)
         file = self._file(
             HoldState.PLACING, scope, matter, by, sealed=sealed, continuing=continuing, id=id, need_to_know=need_to_know,
             nondisclosure_until=nondisclosure_until, links=links, told=told, review_every_days=review_every_days,
@@ -297,6 +296,14 @@ class Holding(Steps):
 
 def _review_on(now: datetime, every_days: int | None) -> date | None:
     return None if every_days is None else (now + timedelta(days=every_days)).date()
+
+
+def _not_verbal(matter: Matter) -> None:
+    if matter.kind is MatterKind.VERBAL_REQUEST:
+        raise Refused(
+            "a verbal request is not placed as it comes",
+            "record it: retention hold request; then decline it, or decide to place it: retention hold accept",
+        )
 
 
 def _not_rejected(matter: Matter) -> None:

@@ -134,6 +134,7 @@ def narrow(
         placed = site.enforcing.place(
             narrower, old.matter, signatory, sealed=old.sealed, continuing=old.continuing, need_to_know=old.need_to_know,
             nondisclosure_until=old.nondisclosure_until, links=[old.id], told=old.told, review_every_days=old.review_every_days,
+            instead_of=old,
         )  # fmt: skip
         released = site.holding.request_release(hold, signatory, content)
         answer = in_force(site, "hold.narrow", placed)

@@ -219,6 +219,25 @@ def test_a_hold_is_narrowed_by_another_one_and_keeps_until_its_own_release_is_ov
     assert desk.keeps(new)
 
 
+def test_what_was_accepted_from_a_verbal_request_is_narrowed_though_counsel_rejects_it(desk: Office) -> None:
+    request = desk.holding.request(about("p-1", "p-2"), VERBAL, desk.amara)
+    desk.holding.accept(request.id, desk.amara)
+    desk.enforcing.resume(request.id, actor="keeper")
+    counsel = person(desk.site.ledger, "counsel", Role.COUNSEL)
+    desk.site.care.verify(request.id, counsel, CounselVerification.REJECTED)
+    old = desk.holding.check_narrower(request.id, about("p-1"), desk.amara)
+    for other in (VERBAL, replace(MATTER, counsel=CounselVerification.REJECTED)):
+        with pytest.raises(Refused):
+            desk.enforcing.place(about("p-1"), other, desk.amara, instead_of=old)
+    ended = replace(old, state=HoldState.DECLINED)
+    with pytest.raises(Refused):
+        desk.enforcing.place(about("p-1"), old.matter, desk.amara, instead_of=ended)
+    new = desk.enforcing.place(about("p-1"), old.matter, desk.amara, instead_of=old).file
+    assert new.matter == old.matter
+    assert desk.keeps(old)
+    assert desk.keeps(new)
+
+
 @pytest.mark.parametrize(
     ("wide", "narrow", "covers"),
     [
