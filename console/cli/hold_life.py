@@ -5,6 +5,7 @@ A sealed hold is shown to those on its need-to-know list, by their key; to every
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from console.cli.site import opened
 from flows.wiring import Site
 from retention.errors import Refused, UsageError
 from retention.holds import HoldState
-from retention.permissions import Act
+from retention.permissions import Act, may
 from storage.ledger.holds import HoldFile
 from storage.seeing import all_seen, seen
 from storage.signatures import Signatory, authorise
@@ -97,12 +98,12 @@ def list_(
 ) -> Answer:
     with opened(session) as site:
         reader = _reader(site, as_, key_file)
-        files = all_seen(site.ledger, reader, released=all_)
+        files = all_seen(site.ledger, reader.name, released=all_)
     rows = [
         (
             file.id,
-            file.matter.number,
-            file.matter.kind.value,
+            file.matter.number if reader.matters else "",
+            file.matter.kind.value if reader.matters else "",
             file.state.value.replace("-", " "),
             moment(file.placed_at) if file.placed_by else "",
         )
@@ -120,14 +121,22 @@ def list_(
         if not all_
         else "there is no hold"
     )
-    return Answer(command="hold.list", body={"holds": [hold_facts(file) for file in files]}, lines=lines)
+    return Answer(
+        command="hold.list",
+        body={"holds": [hold_facts(file, matters=reader.matters) for file in files]},
+        lines=lines,
+    )
 
 
 def show(
     hold: HoldId,
     /,
     *,
-    subjects: Annotated[bool, Flag, Parameter(help="With the ids of the patrons it is about.")] = False,
+    subjects: Annotated[
+        bool,
+        Flag,
+        Parameter(help="With the ids of the patrons it is about: needs --as, and is written down."),
+    ] = False,
     as_: MaybeName = None,
     key_file: KeyFile = None,
     json: Json = False,
@@ -135,10 +144,24 @@ def show(
 ) -> Answer:
     with opened(session) as site:
         reader = _reader(site, as_, key_file)
-        file = seen(site.ledger, hold, reader)
-        links = linked(site, file, reader)
-    body = {"hold": hold_facts(file, links, subjects=subjects)}
-    return Answer(command="hold.show", body=body, lines=hold_lines(file, links, subjects=subjects))
+        file = seen(site.ledger, hold, reader.name)
+        links = linked(site, file, reader.name)
+        if subjects:
+            _read_subjects(site, file, as_, key_file)
+    body = {"hold": hold_facts(file, links, subjects=subjects, matters=reader.matters)}
+    lines = hold_lines(file, links, subjects=subjects, matters=reader.matters)
+    return Answer(command="hold.show", body=body, lines=lines)
+
+
+def _read_subjects(site: Site, file: HoldFile, name: str | None, key_file: Path | None) -> None:
+    """Whose ids are shown is written down, and who looked. Raises `Refused`, `UsageError` for nobody in particular."""
+    if name is None:
+        raise UsageError(
+            "patrons' ids are shown to those who may read matters, and to nobody else",
+            "say who you are: --as NAME",
+        )
+    person = authorise(site.ledger, site.signatory(name, key_file), Act.READ_MATTERS)
+    site.ledger.note("hold.subjects-read", actor=person.name, subject=file.id, body={}, at=site.now())
 
 
 def linked(site: Site, file: HoldFile, reader: str | None) -> list[str]:
@@ -150,10 +173,17 @@ def linked(site: Site, file: HoldFile, reader: str | None) -> list[str]:
     ]
 
 
-def _reader(site: Site, name: str | None, key_file: Path | None) -> str | None:
-    """Who looks, proven by their key; nobody in particular without a name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """Who looks; nobody in particular without a name. ``matters``: whether they may read whom and what a hold is about."""
+
+    name: str | None = None
+    matters: bool = False
+
+
+def _reader(site: Site, name: str | None, key_file: Path | None) -> _Reader:
+    """Proven by their key."""
     if name is None:
-        return None
-    signatory = site.signatory(name, key_file)
-    authorise(site.ledger, signatory, Act.READ)
-    return signatory.person.name
+        return _Reader()
+    person = authorise(site.ledger, site.signatory(name, key_file), Act.READ)
+    return _Reader(name=person.name, matters=may(person.role, Act.READ_MATTERS))

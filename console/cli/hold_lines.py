@@ -7,13 +7,16 @@ from typing import Any
 
 from console.cli import words
 from console.cli.answer import Line, Table, day, heading, moment
-from retention.holds import Scope
+from retention.holds import Matter, Scope
 from storage.ledger.holds import HoldFile
 from storage.seeing import known_to
 
 
-def hold_facts(file: HoldFile, links: Sequence[str] = (), *, subjects: bool = False) -> dict[str, Any]:
-    """The whole record. ``links``: those of its links that the reader may see. ``subjects``: with the patrons' ids."""
+def hold_facts(
+    file: HoldFile, links: Sequence[str] = (), *, subjects: bool = False, matters: bool = True
+) -> dict[str, Any]:
+    """The whole record. ``links``: those of its links that the reader may see. ``subjects``: with the patrons' ids. ``matters``: with
+    what it is about, for a role that may read it."""
     links = list(links)
     matter, scope = file.matter, file.scope
     return {
@@ -21,22 +24,7 @@ def hold_facts(file: HoldFile, links: Sequence[str] = (), *, subjects: bool = Fa
         "state": file.state.value,
         "sealed": file.sealed,
         "continuing": file.continuing,
-        "matter": {
-            "number": matter.number,
-            "kind": matter.kind.value,
-            "authority": matter.issuing_authority,
-            "jurisdiction": matter.jurisdiction,
-            "court": matter.court,
-            "case_number": matter.case_number,
-            "document_sha256": matter.document_digest,
-            "issued_on": matter.issued_on,
-            "received_at": matter.received_at,
-            "served_by": matter.served_by,
-            "officer": matter.officer,
-            "agency": matter.officer_agency,
-            "badge": matter.officer_badge,
-            "counsel": matter.counsel.value,
-        },
+        "matter": _matter_facts(matter) if matters else None,
         "scope": {
             "record_types": sorted(scope.record_types),
             "stores": sorted(scope.stores),
@@ -73,17 +61,38 @@ def hold_facts(file: HoldFile, links: Sequence[str] = (), *, subjects: bool = Fa
     }
 
 
+def _matter_facts(matter: Matter) -> dict[str, Any]:
+    return {
+        "number": matter.number,
+        "kind": matter.kind.value,
+        "authority": matter.issuing_authority,
+        "jurisdiction": matter.jurisdiction,
+        "court": matter.court,
+        "case_number": matter.case_number,
+        "document_sha256": matter.document_digest,
+        "issued_on": matter.issued_on,
+        "received_at": matter.received_at,
+        "served_by": matter.served_by,
+        "officer": matter.officer,
+        "agency": matter.officer_agency,
+        "badge": matter.officer_badge,
+        "counsel": matter.counsel.value,
+    }
+
+
 def _exact(scope: Scope, side: str) -> str:
     at = scope.since if side == "since" else scope.until
     assert at is not None
     return at.isoformat().replace("+00:00", "Z")
 
 
-def hold_lines(file: HoldFile, links: Sequence[str] = (), *, subjects: bool = False) -> list[Line]:
+def hold_lines(
+    file: HoldFile, links: Sequence[str] = (), *, subjects: bool = False, matters: bool = True
+) -> list[Line]:
     """The whole record, for a person who may see it, with those of its links that they may see."""
     said = "nobody confirmed it in time" if file.lapsed else ""
     lines: list[Line] = [heading(f"hold {file.id}: {words.HOLD_STATES[file.state]}{said and f'; {said}'}")]
-    lines += [f"  {name}: {value}" for name, value in _matter(file) if value]
+    lines += [f"  {name}: {value}" for name, value in _matter(file, matters) if value]
     lines += [f"  keeps {name}: {value}" for name, value in scope_words(file.scope, subjects=subjects)]
     if not file.continuing:
         lines.append("  snapshot: what existed when it was placed")
@@ -122,7 +131,13 @@ def hold_lines(file: HoldFile, links: Sequence[str] = (), *, subjects: bool = Fa
     return lines
 
 
-def _matter(file: HoldFile) -> list[tuple[str, str]]:
+def _matter(file: HoldFile, matters: bool) -> list[tuple[str, str]]:
+    secrecy = [
+        ("sealed", f"shown only to {', '.join(known_to(file))}" if file.sealed else ""),
+        ("not to be told until", day(file.nondisclosure_until)),
+    ]
+    if not matters:
+        return [("matter", "shown to those who may read it: --as NAME"), *secrecy]
     matter = file.matter
     officer = ", ".join(
         filter(
@@ -140,8 +155,7 @@ def _matter(file: HoldFile) -> list[tuple[str, str]]:
         ("served by", matter.served_by or ""),
         ("officer", officer),
         ("counsel", matter.counsel.value),
-        ("sealed", f"shown only to {', '.join(known_to(file))}" if file.sealed else ""),
-        ("not to be told until", day(file.nondisclosure_until)),
+        *secrecy,
     ]
 
 

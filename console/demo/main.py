@@ -33,7 +33,7 @@ UNEXPECTED = 1
 
 NEXT = (
     ("case list", "what was done, and on whose word"),
-    ("hold list", "what is held, and why"),
+    ("hold list", "what is held"),
     ("certificate list", "the evidence; its files lie in state/evidence"),
     (f"run --on {TODAY}", "what would go now: nothing, and why (destroys nothing)"),
     ("coverage", "what in the database and the folders no rule speaks about"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from flows.settings import load_settings
+from flows.wiring import Site
 from tests.console.golden import same_as_before, transcript
 from tests.console.library import Library, Said
 
@@ -52,7 +55,7 @@ def test_the_whole_record_is_kept_and_shown(staffed: Library, document: Path) ->
         "--received-at", "2035-06-14T09:30", "--served-by", "Sheriff", "--officer", "J. Roe", "--agency", "Police", "--badge", "77",
         "--counsel", "verified", "--jurisdiction", "Colorado", "--court", "Second", "--case-number", "7", "--snapshot",
     )  # fmt: skip
-    hold = staffed.done("hold", "show", id, "--json").json["hold"]
+    hold = staffed.done("hold", "show", id, "--as", "bela", "--json").json["hold"]
     assert hold["matter"] == {
         "number": "2035-CV-7", "kind": "subpoena", "authority": "District Court", "jurisdiction": "Colorado", "court": "Second",
         "case_number": "7", "document_sha256": hashlib.sha256(document.read_bytes()).hexdigest(), "issued_on": "2035-06-01",
@@ -63,9 +66,31 @@ def test_the_whole_record_is_kept_and_shown(staffed: Library, document: Path) ->
     assert hold["scope"]["until"] == "2035-03-01T21:00:00Z"
     assert (hold["scope"]["margin_before"], hold["scope"]["margin_after"]) == (5400, 300)
     assert (hold["continuing"], hold["scope"]["subjects"], hold["scope"]["branches"]) == (False, 1, ["main"])
-    assert "J. Roe, Police, badge 77" in staffed.done("hold", "show", id).out
-    assert "102" not in staffed.done("hold", "show", id).out
-    assert "keeps subjects: 102" in staffed.done("hold", "show", id, "--subjects").out
+    assert "J. Roe, Police, badge 77" in staffed.done("hold", "show", id, "--as", "bela").out
+    assert "102" not in staffed.done("hold", "show", id, "--as", "bela").out
+    assert "keeps subjects: 102" in staffed.done("hold", "show", id, "--subjects", "--as", "bela").out
+
+
+def test_whom_and_what_a_hold_is_about_is_shown_to_those_who_may_read_it_and_written_down(
+    staffed: Library,
+) -> None:
+    id = place(staffed, "--subject", "102", "--officer", "J. Roe")
+    staffed.done("person", "add", "olga", "--full-name", "Olga", "--title", "Clerk", "--role", "operator")
+    assert staffed("hold", "show", id, "--subjects").code == 2
+    refused = staffed("hold", "show", id, "--subjects", "--as", "olga")
+    assert refused.code == 5
+    assert "102" not in refused.out + refused.err
+    with closing(Site(load_settings(), lambda: staffed.now)) as site:
+        assert [event for event in site.ledger.events(subject=id) if event.kind == "hold.subjects-read"] == []
+    for words in (("show", id), ("list",)):
+        for who in ((), ("--as", "olga")):
+            said = [staffed.done("hold", *words, *who, *form).out for form in ((), ("--json",))]
+            assert not any(secret in text for text in said for secret in ("2035-CV-7", "J. Roe", "District"))
+        assert "2035-CV-7" in staffed.done("hold", *words, "--as", "ada").out
+    staffed.done("hold", "show", id, "--subjects", "--as", "ada")
+    with closing(Site(load_settings(), lambda: staffed.now)) as site:
+        (event,) = [one for one in site.ledger.events(subject=id) if one.kind == "hold.subjects-read"]
+    assert (event.actor, "102" in str(event)) == ("ada", False)
 
 
 def test_location_is_another_word_for_branch(staffed: Library) -> None:
@@ -79,15 +104,17 @@ def test_patron_ids_come_from_a_file_or_standard_input(
     ids = staffed.root / "ids.txt"
     ids.write_text("101\n\n102\n", encoding="utf-8")
     id = place(staffed, "--subject-file", ids)
-    assert staffed.done("hold", "show", id, "--subjects", "--json").json["hold"]["scope"]["subjects"] == [
+    assert staffed.done("hold", "show", id, "--subjects", "--as", "ada", "--json").json["hold"]["scope"][
+        "subjects"
+    ] == [
         "101",
         "102",
     ]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"103\n")))
     id = place(staffed, "--subject-file", "-")
-    assert staffed.done("hold", "show", id, "--subjects", "--json").json["hold"]["scope"]["subjects"] == [
-        "103"
-    ]
+    assert staffed.done("hold", "show", id, "--subjects", "--as", "ada", "--json").json["hold"]["scope"][
+        "subjects"
+    ] == ["103"]
     ids.write_text("\n", encoding="utf-8")
     assert staffed("hold", "place", *MATTER, "--subject-file", ids, "--as", "ada").code == 2
 
@@ -214,6 +241,6 @@ def test_the_transcript_of_a_hold(staffed: Library, document: Path) -> None:
     words += ["--subject", "102", "--from", "2035-03-01", "--until", "2035-03-09", "--margin-after", "5m"]
     words += ["--record-type", "past-checkouts", "--document", "release.pdf", "--as", "ada"]
     text = transcript(staffed, staffed(*words), *words)
-    for more in (["hold", "list"], ["run", "--record-type", "past-checkouts"]):
+    for more in (["hold", "list", "--as", "ada"], ["run", "--record-type", "past-checkouts"]):
         text += transcript(staffed, staffed(*more), *more)
     same_as_before("hold", text)

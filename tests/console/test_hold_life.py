@@ -99,7 +99,7 @@ def test_the_care_of_a_hold_is_in_its_history(staffed: Library) -> None:
     staffed.done("hold", "tell", id, "ada", "--as", "ada")
     staffed.done("hold", "acknowledge", id, "--as", "bela")
     staffed.done("hold", "link", id, other, "--as", "ada")
-    hold = staffed.done("hold", "show", id, "--json").json["hold"]
+    hold = staffed.done("hold", "show", id, "--as", "ada", "--json").json["hold"]
     assert [step["action"] for step in hold["history"]] == [
         "place", "verify", "review", "tell", "acknowledge", "link",
     ]  # fmt: skip
