@@ -175,7 +175,8 @@ class Dispositions:
     def extend(self, case_id: str, by: Signing, until: date, reason: str) -> Case:
         """Put the disposition of the case's record type off to a day: the case ends as returned, none is opened before that day.
 
-        Raises `Refused` past the first maximum of the case's records, and where somebody entitled withdrew some of them.
+        Raises `Refused` past the first maximum of the case's records, where records live until their maximum by consent (they are not in
+        the case, and may be older), and where somebody entitled withdrew some of them.
         """
         authorise(self._ledger, by, Act.APPROVE)
         if not reason.strip():
@@ -300,11 +301,17 @@ def _require_within_maximum(case: Case, schedule: Schedule, until: date) -> None
                 f"{entry['withdrawn']} records at {name} go because somebody entitled withdrew them: that is not put off",
                 "approve the case; to keep a single record, take it out or place a hold",
             )
+        maxima = [rule.maximum for rule in record_type.rules if rule.maximum is not None]
+        if maxima and record_type.location(name).consent is not None:
+            raise Refused(
+                f"records at {name} live until their maximum by consent: how near the oldest is, the case does not say",
+                "only a hold carries a record past its maximum: retention hold place",
+            )
         oldest = None if entry["oldest"] is None else date.fromisoformat(entry["oldest"])
         last = [
-            due_day(oldest, rule.maximum, record_type.cutoff, schedule.library)
-            for rule in record_type.rules
-            if rule.maximum is not None and oldest is not None
+            due_day(oldest, maximum, record_type.cutoff, schedule.library)
+            for maximum in maxima
+            if oldest is not None
         ]
         if entry["past_maximum"] or (last and until > min(last)):
             told = f"on {min(last)}" if last else "already"

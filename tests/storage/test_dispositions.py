@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pytest
 from retention.clearance import Requirements
 from retention.envelope import read
 from retention.errors import Refused, UsageError
+from retention.expression import parse
 from retention.holds import Matter, MatterKind, Scope
+from retention.loader import load
 from retention.outcomes import Outcome
 from retention.permissions import Role
+from retention.schedule import Schedule
 from retention.verify import verify
 from storage.dispositions import Dispositions
 from storage.ledger.cases import Case, CaseState
@@ -75,6 +79,7 @@ def test_an_approval_that_was_taken_back_no_longer_counts(office: Office) -> Non
     assert office.destroyed() == 0
     with pytest.raises(Refused, match="has not approved"):
         office.dispositions.withdraw(office.case.id, office.ada)
+    office.site.clock.at += timedelta(seconds=1)
     office.approve(office.ada)
     assert office.destroyed() == 3
     with pytest.raises(Refused):
@@ -208,6 +213,24 @@ def test_a_disposition_is_put_off_until_the_first_maximum_and_no_longer(office: 
     assert verdict.extended == latest, "a case that was opened all the same does not begin"
     office.dispositions.cancel_extension(again.id, office.bela, "it is over")
     assert office.rulings.extended("loans") is None
+
+
+def test_what_lives_until_its_maximum_by_consent_is_not_put_off(office: Office) -> None:
+    """It is not in the case, and may reach its maximum before what is."""
+
+    def with_consent(text: str) -> Schedule:
+        schedule = load(text, "policies.toml")
+        loans = schedule.record_type("loans")
+        places = tuple(replace(one, consent=parse("wants_history = true")) for one in loans.locations)
+        others = tuple(one for one in schedule.record_types if one.id != "loans")
+        return replace(schedule, record_types=(replace(loans, locations=places), *others))
+
+    asked = Dispositions(ledger=office.ledger, now=office.site.clock, read_schedule=with_consent)
+    tomorrow = office.site.today + timedelta(days=1)
+    with pytest.raises(Refused, match="by consent"):
+        asked.extend(office.case.id, office.ada, tomorrow, "audit")
+    assert office.ledger.cases.get(office.case.id).state is CaseState.STARTED
+    office.dispositions.extend(office.case.id, office.ada, tomorrow, "audit")
 
 
 def test_every_decision_can_be_rehearsed_and_writes_nothing_then(office: Office) -> None:
