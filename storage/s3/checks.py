@@ -41,7 +41,7 @@ def layout_findings(criteria: Criteria, facts: Facts) -> Iterator[Finding]:
     yield from footage_findings(criteria, facts)
 
 
-def row_findings(criteria: Criteria, wire: Wire) -> Iterator[Finding]:
+def row_findings(criteria: Criteria, wire: Wire, locks: Locks) -> Iterator[Finding]:
     """What keeps rows from being taken out of objects. Raises `StoreUnavailable`."""
     if tree_location(criteria).rows is None:
         return
@@ -50,6 +50,11 @@ def row_findings(criteria: Criteria, wire: Wire) -> Iterator[Finding]:
             "rows cannot be taken out of objects without versioning: what is uploaded meanwhile would be lost"
         )
         yield fatal(criteria, message, "turn versioning on, or let the objects go whole")
+    if locks.by_default:
+        message = "the bucket locks every new object for a time: one that is written anew could not be put back when it went wrong"
+        yield fatal(
+            criteria, message, "take its default retention away (Object Lock), or let the objects go whole"
+        )
     yield told(
         criteria, "a hold on rows keeps them from this program; it is not pushed down as a lock, which would keep everybody's rows",
         "keep the bucket's own lifecycle rules and other programs away from the location",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import BinaryIO, NamedTuple, cast
 
+from retention.errors import StoreUnavailable
 from storage.rows.form import Change, Unreadable
 from storage.rows.rewriting import Changed
 from storage.s3.listing import VERSION, Entry, at
@@ -102,4 +103,9 @@ class Rewriter:
             raise Changed
 
     def _undo(self, new: Entry) -> None:
-        self._removal.remove([[new]])
+        """Raises `StoreUnavailable` where it stays: then it hides what somebody uploaded, and a person has to look."""
+        if not self._removal.remove([[new]]):
+            raise StoreUnavailable(
+                "an object that was written anew could not be put back: the store does not let the new version go",
+                "look at its versions: the one before the newest is what somebody uploaded",
+            )

@@ -90,7 +90,7 @@ class S3Store:
             ]
         return [
             *checks.layout_findings(criteria, facts),
-            *checks.row_findings(criteria, self._wire),
+            *checks.row_findings(criteria, self._wire, self._locks),
             *checks.gate_findings(criteria, self._gate),
             *checks.bucket_findings(criteria, self._wire, self._locks, self._pushed.enforced()),
         ]

@@ -445,6 +445,50 @@ def test_a_new_version_that_reads_back_wrong_is_removed_again(
     assert bucket.contents(KEY) == [LETTER]
 
 
+def test_a_new_version_that_cannot_be_removed_again_is_told(
+    bucket: Bucket, line: Line, tmp_path: Path
+) -> None:
+    """It stays before what somebody uploaded: nobody would look at it if this were a run like any other."""
+    bucket.put(KEY, LETTER)
+    tray = Tray(bucket=bucket, folder=tmp_path, endpoint=line.url)
+    _, lines = tray.survey()
+    written: list[bool] = []
+
+    def trouble(asked: Asked, hand_on: Callable[[], Told]) -> Told:
+        if asked.deletes:
+            return error(403, "AccessDenied")
+        told = hand_on()
+        if puts(asked):
+            written.append(True)
+        elif written and asked.verb == "GET" and asked.path.endswith(".csv") and told.body == WITHOUT_ADA:
+            return told._replace(body=LETTER[: len(WITHOUT_ADA)])
+        return told
+
+    line.trouble = trouble
+    with pytest.raises(StoreUnavailable, match="could not be put back") as caught:
+        tray.destroy(lines=lines)
+    assert ADA not in f"{caught.value} {caught.value.hint}"
+    assert LETTER in bucket.contents(KEY)
+
+
+def test_a_bucket_that_locks_what_is_written_anew_is_refused(locked: Bucket, tmp_path: Path) -> None:
+    def grave() -> list[str]:
+        tray = Tray(bucket=locked, folder=tmp_path)
+        return [one.message for one in tray.store.check(tray.criteria) if one.fatal]
+
+    def lock(**rule: object) -> None:
+        locked.client.put_object_lock_configuration(
+            Bucket=locked.name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", **rule}
+        )
+
+    assert grave() == []
+    lock(Rule={"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}})
+    try:
+        assert any("locks every new object" in message for message in grave())
+    finally:
+        lock()
+
+
 @pytest.mark.parametrize("code", ["ExpiredToken", "AccessDenied"])
 def test_a_store_that_stops_taking_what_is_written_leaves_the_object_as_it_was(
     bucket: Bucket, line: Line, tmp_path: Path, code: str
