@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
 import sys
+from base64 import b64decode
 from contextlib import closing
 from datetime import date
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,11 +20,13 @@ from console.demo.expected import is_held
 from console.demo.files import FORGOTTEN
 from console.demo.folder import MARKER, make_anew, only_here, require_inside
 from console.demo.invented import CAMERAS, HELD_PATRON, SMALL
+from console.demo.library import barcode
 from console.demo.main import run
 from flows import running
 from flows.settings import Settings, load_settings
 from flows.wiring import Site
 from retention.errors import Refused
+from tests.console.test_guessing import envelopes
 
 TITLE = "retention demo: the Cedar Valley Library District, which does not exist"
 
@@ -72,6 +77,36 @@ def look_again(folder: Path) -> None:
     assert len(list((folder / "state/evidence").glob("*.dsse.json"))) == 12
 
 
+def learn_nothing(folder: Path) -> None:
+    """Somebody tries every card, patron and checkout of the demo against all that is published: certificates, leaves, log."""
+    published = [path for path in (folder / "state/evidence").rglob("*") if path.is_file()]
+    seen = b"".join(path.read_bytes() for path in published)
+    told = [json.loads(b64decode(json.loads(part)["payload"])) for part in envelopes(published)]
+    seen += b"".join(json.dumps(one, ensure_ascii=False).encode() for one in told)
+    places = {
+        f"{place['store']}/{place['location']}/"
+        for one in told
+        for place in one["predicate"].get("what", {}).get("locations", ())
+    }
+    assert len(places) > 10
+    digests: set[bytes] = set()
+    for path in published:
+        if path.suffix == ".leaves":
+            leaves = path.read_bytes()
+            digests |= {leaves[at : at + 32] for at in range(0, len(leaves), 32)}
+    assert len(digests) > 1_000
+    names = [str(number) for number in range(1, SMALL.circulations + SMALL.history)]
+    names += [barcode(number) for number in range(1, SMALL.patrons + 1)]
+    for name in names:
+        for place in ("", *places):
+            for text in (f"{place}{name}", f'["","{place}{name}",null,"destroyed"]'):
+                for before in (b"", b"\x00"):
+                    assert sha256(before + text.encode()).digest() not in digests
+        if len(name) > 10:
+            assert name.encode() not in seen
+            assert sha256(name.encode()).hexdigest().encode() not in seen
+
+
 def test_the_demo_does_what_it_says_twice_in_the_same_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +118,7 @@ def test_the_demo_does_what_it_says_twice_in_the_same_folder(
         assert "NO " not in told
         assert "All 15 facts held." in told
         look_again(folder)
+        learn_nothing(folder)
         (folder / "my notes.txt").write_text("keep me", encoding="utf-8")
         (folder / "policies.toml").write_text("# tried something\n", encoding="utf-8")
     assert (folder / "my notes.txt").is_file()
