@@ -124,7 +124,7 @@ class Watched(Target):
         self._world = world
         self.destroyed: set[Cell] = set()
         self.removed: set[Cell] = set()
-        """Taken away by somebody else."""
+        """Taken away by somebody else, or overwritten by another record of the same key."""
         self.returned: set[Cell] = set()
         """Destroyed, and then another record of the same key came. A read-back of an interrupted batch sees that one: it
         claims less than was done, since nobody can tell it from the old one changed in place."""
@@ -138,8 +138,11 @@ class Watched(Target):
         return gone
 
     def put(self, record: Record) -> None:
-        super().put(record)
         address = ((record.record_type, record.location), record.key.reveal())
+        before = self.find(address)
+        super().put(record)
+        if before is not None:
+            self.removed.add((address, before.version))
         self.returned |= {cell for cell in self.destroyed if cell[0] == address}
 
     def remove(self, place: tuple[str, str], key: str) -> None:
@@ -416,7 +419,7 @@ class World:
             seen = Counter(self.outcomes(certificate.case_id).values())
             if told != seen[Outcome.DESTROYED] or not told:
                 self.violations.append(f"{certificate.id} claims {told} of {seen}")
-        assert self.violations == []
+        assert self.violations == [], self.violations
 
     def _find(self, address: Address) -> Item | None:
         return next(
