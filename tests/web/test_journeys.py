@@ -38,6 +38,7 @@ def with_passkey(site: Standing, page: Page, name: str) -> None:
     page.goto("/account")
     page.get_by_label("Name of a new passkey").fill("test authenticator")
     page.get_by_role("button", name="Add a passkey…").click()
+    expect(page).to_have_url(re.compile("/sign/"))
     accessible(page)
     paste(site, page, name)
     expect(page.get_by_role("listitem").filter(has_text="test authenticator")).to_be_visible()
