@@ -2,7 +2,7 @@
 
 Four signed steps, in this order: one custodian *plans* a lot, another *approves* it, one *attests* that it was destroyed and how, another
 *witnesses* the same. The program destroys nothing here and reads nothing back, and the certificate says so. Refuses an attestation
-without its witness, one person in both parts, two accounts that differ, and a method that the kind of medium does not allow.
+without its witness, a witness who approved or destroyed, two accounts that differ, and a method that the kind of medium does not allow.
 
 Fields of media: NIST SP 800-88r1, appendix G; methods per kind: its appendix A.
 """
@@ -10,14 +10,14 @@ Fields of media: NIST SP 800-88r1, appendix G; methods per kind: its appendix A.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import cast
 
-from retention.approval import Approval
+from retention.approval import Approval, as_compared
 from retention.certificate import DERIVED, PREDICATE_TYPE, STATEMENT_TYPE, text_problems
 from retention.document import JSON, encode, read, write
 from retention.errors import VerificationFailed
@@ -57,6 +57,8 @@ class Step(StrEnum):
     WITNESS = "witness"
 
 
+APART: dict[Step, tuple[Step, ...]] = {Step.APPROVE: (Step.PLAN,), Step.WITNESS: (Step.APPROVE, Step.ATTEST)}
+"""Whose signer may not have signed the earlier steps named: a witness to their own decision, or their own deed, is none."""
 METHODS = (Method.CLEAR, Method.PURGE, Method.DESTROY)
 """What a person may attest."""
 _ONLY_DESTROYED = frozenset({MediaType.PAPER, MediaType.OPTICAL})
@@ -217,13 +219,11 @@ def step_problems(facts: Attested, people: Mapping[str, PublicKey] | None = None
         yield "a step is about another lot"
     if {one.schedule for one in read_} != {one.schedule_digest for one in facts.lot.authorities}:
         yield "a step was signed under another schedule"
-    plan, approve, attest, witness = facts.signed
-    for first, second, what in (
-        (plan, approve, "planned and approved"),
-        (attest, witness, "attested and witnessed"),
-    ):
-        if _same(first, second):
-            yield f"the lot was {what} by one person"
+    by = dict(zip(Step, facts.signed, strict=True))
+    for later, others in APART.items():
+        for earlier in others:
+            if _same(by[earlier], by[later]):
+                yield f"one person signed both {earlier.value} and {later.value}"
     told = facts.method, facts.technique, facts.destroyed_at
     for one in read_[2:]:
         if (one.method, one.technique, one.destroyed_at) != told:
@@ -341,9 +341,5 @@ def _same(one: Approval, other: Approval) -> bool:
     return (
         one.keyid == other.keyid
         or one.public_key == other.public_key
-        or _compared(one.person) == _compared(other.person)
+        or as_compared(one.person) == as_compared(other.person)
     )
-
-
-def _compared(name: str) -> Sequence[str]:
-    return name.casefold().split()
