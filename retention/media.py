@@ -31,6 +31,8 @@ MOST = 1000
 """Media of one lot."""
 LONGEST = 120
 """Characters of one field of a medium."""
+LONGEST_ACCOUNT = 400
+"""Characters that say how it was done: they stand on the first page."""
 NOTHING_SEEN = "This program destroyed none of them, saw nothing of it and read nothing back; it records what the two persons named signed."
 
 
@@ -146,7 +148,7 @@ class Attested:
 def require(facts: Attested) -> Attested:
     """The facts, found to be coherent. Raises `VerificationFailed`: nothing may be certified then."""
     for check in (
-        media_problems(facts.lot, facts.method),
+        media_problems(facts.lot, facts.method, facts.technique),
         step_problems(facts),
         date_problems(facts),
         text_problems(write(facts)),
@@ -156,14 +158,16 @@ def require(facts: Attested) -> Attested:
     return facts
 
 
-def media_problems(lot: Lot, method: Method | None = None) -> Iterator[str]:
-    """Whether every medium can be told from others, and may be treated so."""
+def media_problems(lot: Lot, method: Method | None = None, technique: str | None = None) -> Iterator[str]:
+    """Whether every medium can be told from others, and may be treated so; and whether it is said how, once it was."""
     if not 1 <= len(lot.media) <= MOST:
         yield f"a lot has from 1 to {MOST} media"
     if not lot.record_types or len(set(lot.record_types)) != len(lot.record_types):
         yield "a lot names each kind of record that is on it, once"
     if method is not None and method not in METHODS:
         yield "a method is attested that no person can carry out"
+    if technique is not None and not 1 <= len(technique.strip()) <= LONGEST_ACCOUNT:
+        yield f"how it was done is not said in 1 to {LONGEST_ACCOUNT} characters"
     known = {kind.value for kind in MediaType}
     for medium in lot.media:
         texts = (
@@ -327,7 +331,7 @@ def facts_of(said: Mapping[str, JSON], unknown: list[str]) -> tuple[Attested, di
 
 def claim_problems(facts: Attested, claimed: Mapping[str, JSON]) -> Iterator[str]:
     """Nothing is claimed beyond what the two attest."""
-    yield from media_problems(facts.lot, facts.method)
+    yield from media_problems(facts.lot, facts.method, facts.technique)
     if len(facts.signed) != len(Step):
         yield "there are not exactly the four steps"
         return

@@ -109,12 +109,8 @@ class MediaDisposal:
                 "the destruction does not lie between the approval and now",
                 "nothing is attested that was done without approval",
             )
-        if not account.technique:
-            raise UsageError(
-                "an attestation says how it was done", 'for instance "cross-cut shredder, 4 x 40 mm"'
-            )
         for problem in (
-            *media.media_problems(file.lot, account.method),
+            *media.media_problems(file.lot, account.method, account.technique),
             *text_problems(account.technique),
         ):
             raise UsageError(problem, "see docs/media.md")
