@@ -28,7 +28,7 @@ Place = Annotated[
     str | None,
     Parameter(
         name="LOG",
-        help="A log: a folder, or s3://BUCKET/PREFIX as RETENTION_LOG_S3 reaches it; by default this site's, held against its ledger.",
+        help="A log: a folder, or s3://BUCKET/PREFIX reached as the settings say of the log; by default this site's, held against its ledger.",
     ),
 ]
 KeyFiles = Annotated[
@@ -181,7 +181,7 @@ def consistency(
     *,
     log: Annotated[
         str | None,
-        Parameter(help="A log: a folder, or s3://BUCKET/PREFIX as RETENTION_LOG_S3 reaches it; by default this site's."),
+        Parameter(help="A log: a folder, or s3://BUCKET/PREFIX reached as the settings say of the log; by default this site's."),
     ] = None,
     key: KeyFiles = None,
     json: Json = False,

@@ -62,7 +62,7 @@ def verify(
     log: Annotated[
         str | None,
         Parameter(
-            help="The transparency log: a folder, or s3://BUCKET/PREFIX as RETENTION_LOG_S3 reaches it; by default log beside the file, if any."
+            help="The transparency log: a folder, or s3://BUCKET/PREFIX reached as the settings say of the log; by default log beside the file, if any."
         ),
     ] = None,
     checkpoint: Annotated[
