@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from retention.media import NOTHING_SEEN
 from tests.console.library import NOW, Library
 from tests.console.test_scan import CARDS
+from tests.retention.test_certificate import CONFORMS
+from tests.storage.paper import press
 
 HEADER = "make,model,serial,property_number,media_type,source,categorization\n"
 DISK = "Seagate,Barracuda,ZA123456,LIB-0042,hard-disk,camera recorder at Main,confidential\n"
@@ -101,6 +104,81 @@ def test_what_two_attest_is_certified_logged_and_verified_and_nothing_more_is_cl
     desk.done(
         "certificate", "verify", desk.state / "evidence", "--key", desk.state / "evidence" / "retention.pub"
     )
+
+
+@pytest.fixture
+def lot(desk: Library) -> str:
+    """Certified."""
+    lot = attested(desk)
+    desk.done("media", "witness", lot, "--as", "dora")
+    return lot
+
+
+def test_its_certificate_is_among_the_others_and_says_that_it_is_attested(desk: Library, lot: str) -> None:
+    CONFORMS.validate(certificate(desk, lot))
+    later(desk)
+    desk.done("run", "--execute", "--record-type", "past-checkouts")
+    listed_ = desk.done("certificate", "list", "--json").json["certificates"]
+    assert [(one["id"] == lot, one["attested"], one["state"]) for one in listed_] == [
+        (False, False, "provisional"), (True, True, "final")
+    ]  # fmt: skip
+    assert re.search(f"{lot} +final, attested", desk.done("certificate", "list").out)
+    assert [one["id"] for one in desk.done("certificate", "list", "--limit", "1", "--json").json["certificates"]] != [lot]
+    shown = " ".join(desk.done("certificate", "show", lot).out.split())
+    for said in ("attested by people, not read back by the program", "ZA123456", "LIB-0042", NOTHING_SEEN, "witnessed by Dora Example, Branch Manager"):  # fmt: skip
+        assert said in shown
+    assert desk.done("certificate", "show", lot, "--json").json["statement"] == certificate(desk, lot)
+    assert "has no records to open" in desk("certificate", "open", lot, "--record", "ils/loans/1").err
+    assert "index 1" in desk.done("log", "prove", lot).out
+
+
+@pytest.mark.usefixtures("poppler")
+def test_its_page_has_every_field_and_verifies_and_a_changed_one_does_not(desk: Library, lot: str) -> None:
+    (page,) = (Path(one["file"]) for one in desk.done("certificate", "pdf", "--json").json["pages"])
+    assert page == desk.state / "evidence" / f"{lot}.pdf"
+    text = " ".join(press.said("pdftotext", "-layout", page, "-").split())
+    for words in (
+        "Attested by people, not read back by the program", "ATTESTED", "Hard disk", "Seagate", "Barracuda", "ZA123456", "LIB-0042", "recorder",
+        "confidential", "Destroy: the medium itself was destroyed.", "Disk shredder, 2 mm.", "Preparer: Ada Example, Director, June 15, 2035",
+        "Approver: Bela Example, Director, June 15, 2035", "Destroyer: Ada Example, Director, June 15, 2035", "Witness: Dora Example, Branch Manager, June 15, 2035",
+    ):  # fmt: skip
+        assert words in text
+    verified = desk.done("certificate", "verify", page, "--json").json["certificates"][0]
+    assert [step["result"] for step in verified["pdf"]] == ["passed"] * 4
+    assert [step["result"] for step in verified["steps"]] == ["passed"] * 9 + ["not-checked"]
+    whole = page.read_bytes()
+    at = whole.index(b"/Title")
+    page.write_bytes(whole[: at + 8] + bytes([whole[at + 8] ^ 1]) + whole[at + 9 :])
+    changed = desk("certificate", "verify", page)
+    assert changed.code == 6
+    assert "not verified: step P1" in changed.out
+
+
+def test_the_folder_handed_over_verifies_and_so_do_its_own_instructions(
+    desk: Library, lot: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "handed"
+    desk.done("certificate", "bundle", lot, "--to", folder)
+    verified = desk.done("certificate", "verify", folder, "--json").json["certificates"][0]
+    assert [step["result"] for step in verified["steps"]] == ["passed"] * 9 + ["not-checked"]
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert ".leaves" not in text
+    script = "set -e\n" + "\n".join(block.partition("```")[0] for block in text.split("```sh\n")[1:])
+    done = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Signature Verified Successfully") == 6, "the library's, the log's and four people's"
+    assert done.stdout.endswith("in the log\n")
+    told = certificate(desk, lot)
+    assert isinstance(told["predicate"], dict)
+    assert told["predicate"]["evidence"]["digest"] in done.stdout
+    exported = tmp_path / "exported"
+    desk.done("certificate", "export", lot, "--to", exported)
+    assert sorted(path.name for path in exported.iterdir()) == [f"{lot}.dsse.json", "retention.keys", "retention.pub"]
+    path = folder / f"{lot}.dsse.json"
+    path.write_bytes(path.read_bytes().replace(b"payload", b"pay1oad"))
+    wrong = desk("certificate", "verify", folder)
+    assert wrong.code == 6
+    assert "not verified: step 1" in wrong.out
 
 
 def test_a_changed_word_anywhere_in_the_certificate_is_noticed(desk: Library) -> None:
