@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import SecretStr
 
-from flows.settings import BucketAccess, Settings
-from retention.errors import SettingsError
+from flows.settings import LOG_URL, BucketAccess, Settings, load_settings
+from retention.errors import SettingsError, UsageError
 from storage.log_places import FolderPlace, LogPlace
 from storage.s3.log_bucket import BucketPlace
 from storage.s3.wire import Address
@@ -31,7 +33,25 @@ def log_place(settings: Settings) -> LogPlace:
         return FolderPlace(settings.log)
     if settings.log_dir is not None:
         raise SettingsError("the log has two places", "set RETENTION_LOG_DIR or RETENTION_LOG_URL, not both")
-    bucket, _, prefix = settings.log_url.removeprefix("s3://").partition("/")
+    return _log_bucket(settings, settings.log_url)
+
+
+def log_at(url: str) -> LogPlace:
+    """A log in a bucket that somebody names, reached as the settings say that the site's own is. Raises `UsageError`, and
+    `SettingsError` where they say nothing: what credentials lie around on a machine is no answer."""
+    if not re.fullmatch(LOG_URL, url):
+        raise UsageError(f"{url}: not the address of a log in a bucket", "write s3://BUCKET/PREFIX")
+    settings = load_settings()
+    if settings.log_url is None and settings.log_s3 == BucketAccess():
+        raise SettingsError(
+            "no setting says how the log's bucket is reached",
+            "set RETENTION_LOG_S3__REGION, and keys or an endpoint where needed; or give a copy of the log in a folder",
+        )
+    return _log_bucket(settings, url)
+
+
+def _log_bucket(settings: Settings, url: str) -> LogPlace:
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
     return BucketPlace(
         address("the log", "RETENTION_LOG_S3__", settings.log_s3, bucket=bucket, prefix=prefix)
     )

@@ -100,7 +100,12 @@ def place_of(site: Site, certificate: Certificate) -> tuple[Opened, int]:
 
 
 def open_one(site: Site, certificate: Certificate, record: str) -> Opening:
-    """The proof of one record's outcome, see `storage.opening`."""
+    """The proof of one record's outcome, see `storage.opening`. Raises `UsageError` for media destroyed by hand: nothing is hidden there."""
+    if certificate.attested:
+        raise UsageError(
+            f"certificate {certificate.id} is of media destroyed by hand and has no records to open",
+            f"the media stand in it: retention certificate show {certificate.id}",
+        )
     predicate = read_envelope(certificate.envelope).statement()["predicate"]
     assert isinstance(predicate, dict)
     how = predicate.get("how")
@@ -143,11 +148,12 @@ def bundle(site: Site, certificate: Certificate) -> dict[str, bytes]:
         tiles.consistency(before.root.size)
     files = {
         f"{id}.dsse.json": certificate.envelope,
-        f"{id}.leaves": _read(site.certifier.path(certificate).with_name(f"{id}.leaves")),
         f"{id}.tlog-proof": proof.encode(),
         "log/checkpoint": shown.note.encode(),
         **kept,
     }
+    if not certificate.attested:
+        files[f"{id}.leaves"] = _read(site.certifier.path(certificate).with_name(f"{id}.leaves"))
     for name in ("retention.pub", "retention.keys"):
         files[name] = _read(site.settings.evidence / name)
     for era in site.signing_keys.history():

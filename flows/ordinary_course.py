@@ -69,7 +69,8 @@ def latest(site: Site) -> list[Certificate]:
     """The latest certificate of every case, oldest first."""
     found: dict[str, Certificate] = {}
     for certificate in site.ledger.certificates.list(limit=1_000_000):
-        found.setdefault(certificate.case_id, certificate)
+        if not certificate.attested:
+            found.setdefault(certificate.case_id, certificate)
     return list(reversed(found.values()))
 
 

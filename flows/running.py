@@ -166,7 +166,6 @@ def prepare(site: Site) -> tuple[list[str], list[RetentionError], list[str]]:
     site.ledger.require_ready(site.now())
     site.certifier.catch_up(at=site.now(), actor=ACTOR)
     site.holding.lapse(timedelta(days=site.settings.grace_days), actor=ACTOR)
-    site.media.catch_up()
     return site.holding.end_grace(actor=ACTOR), site.enforcing.preserve(), settle(site)
 
 
@@ -225,7 +224,8 @@ def finish(site: Site) -> tuple[Shredded, list[Certificate]]:
     followed: list[Certificate] = []
     latest: dict[str, Certificate] = {}
     for certificate in site.ledger.certificates.list():
-        latest.setdefault(certificate.case_id, certificate)
+        if not certificate.attested:  # nothing follows what people attested
+            latest.setdefault(certificate.case_id, certificate)
     today = site.now().date()
     for certificate in latest.values():
         waits = certificate.final_from is None or today < certificate.final_from

@@ -19,6 +19,10 @@ from retention.errors import SettingsError
 from storage.keys.roots.root import RootKind
 
 
+LOG_URL = r"^s3://[a-z0-9][a-z0-9.-]+(/[^\s]*)?$"
+"""A log in a bucket."""
+
+
 class BucketAccess(BaseModel):
     """How a bucket is reached."""
 
@@ -83,7 +87,7 @@ class Settings(BaseSettings):
     log_dir: Path | None = None
     """Where the transparency log is published; by default ``log`` beside the certificates."""
     log_url: str | None = Field(
-        default=None, pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[^\s]*)?$", max_length=1024
+        default=None, pattern=LOG_URL, max_length=1024
     )
     """The same in a bucket instead of a folder: ``s3://bucket/prefix``."""
     log_s3: BucketAccess = BucketAccess()

@@ -248,7 +248,7 @@ class Site:
     def media(self) -> MediaDisposal:
         return MediaDisposal(
             ledger=self.ledger, schedule=self.schedule, log=lambda: self.log, signers=self.signing_keys.signers,
-            evidence=self.settings.evidence, version=version("retention"), now=self.now,
+            publish=lambda certificate: self.certifier.publish(certificate), version=version("retention"), now=self.now,
         )  # fmt: skip
 
     def today(self) -> date:

@@ -177,7 +177,7 @@ def problems(
     if needed is None:
         yield "the kind of approval is not known"
         return
-    names = {_name(approval.person) for approval in approvals}
+    names = {as_compared(approval.person) for approval in approvals}
     keys = {approval.keyid for approval in approvals}
     if min(len(names), len(keys)) < max(needed, len(approvals)):
         yield (
@@ -187,6 +187,6 @@ def problems(
         )
 
 
-def _name(person: str) -> str:
+def as_compared(person: str) -> str:
     """A name as people compare names: case, spacing and compatible letters make no difference."""
     return " ".join(unicodedata.normalize("NFKC", person).casefold().split())

@@ -2,7 +2,7 @@
 
 Four signed steps, in this order: one custodian *plans* a lot, another *approves* it, one *attests* that it was destroyed and how, another
 *witnesses* the same. The program destroys nothing here and reads nothing back, and the certificate says so. Refuses an attestation
-without its witness, one person in both parts, two accounts that differ, and a method that the kind of medium does not allow.
+without its witness, a witness who approved or destroyed, two accounts that differ, and a method that the kind of medium does not allow.
 
 Fields of media: NIST SP 800-88r1, appendix G; methods per kind: its appendix A.
 """
@@ -10,14 +10,14 @@ Fields of media: NIST SP 800-88r1, appendix G; methods per kind: its appendix A.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import cast
 
-from retention.approval import Approval
+from retention.approval import Approval, as_compared
 from retention.certificate import DERIVED, PREDICATE_TYPE, STATEMENT_TYPE, text_problems
 from retention.document import JSON, encode, read, write
 from retention.errors import VerificationFailed
@@ -31,6 +31,8 @@ MOST = 1000
 """Media of one lot."""
 LONGEST = 120
 """Characters of one field of a medium."""
+LONGEST_ACCOUNT = 400
+"""Characters that say how it was done: they stand on the first page."""
 NOTHING_SEEN = "This program destroyed none of them, saw nothing of it and read nothing back; it records what the two persons named signed."
 
 
@@ -57,6 +59,8 @@ class Step(StrEnum):
     WITNESS = "witness"
 
 
+APART: dict[Step, tuple[Step, ...]] = {Step.APPROVE: (Step.PLAN,), Step.WITNESS: (Step.APPROVE, Step.ATTEST)}
+"""Whose signer may not have signed the earlier steps named: a witness to their own decision, or their own deed, is none."""
 METHODS = (Method.CLEAR, Method.PURGE, Method.DESTROY)
 """What a person may attest."""
 _ONLY_DESTROYED = frozenset({MediaType.PAPER, MediaType.OPTICAL})
@@ -144,7 +148,7 @@ class Attested:
 def require(facts: Attested) -> Attested:
     """The facts, found to be coherent. Raises `VerificationFailed`: nothing may be certified then."""
     for check in (
-        media_problems(facts.lot, facts.method),
+        media_problems(facts.lot, facts.method, facts.technique),
         step_problems(facts),
         date_problems(facts),
         text_problems(write(facts)),
@@ -154,14 +158,16 @@ def require(facts: Attested) -> Attested:
     return facts
 
 
-def media_problems(lot: Lot, method: Method | None = None) -> Iterator[str]:
-    """Whether every medium can be told from others, and may be treated so."""
+def media_problems(lot: Lot, method: Method | None = None, technique: str | None = None) -> Iterator[str]:
+    """Whether every medium can be told from others, and may be treated so; and whether it is said how, once it was."""
     if not 1 <= len(lot.media) <= MOST:
         yield f"a lot has from 1 to {MOST} media"
     if not lot.record_types or len(set(lot.record_types)) != len(lot.record_types):
         yield "a lot names each kind of record that is on it, once"
     if method is not None and method not in METHODS:
         yield "a method is attested that no person can carry out"
+    if technique is not None and not 1 <= len(technique.strip()) <= LONGEST_ACCOUNT:
+        yield f"how it was done is not said in 1 to {LONGEST_ACCOUNT} characters"
     known = {kind.value for kind in MediaType}
     for medium in lot.media:
         texts = (
@@ -217,13 +223,11 @@ def step_problems(facts: Attested, people: Mapping[str, PublicKey] | None = None
         yield "a step is about another lot"
     if {one.schedule for one in read_} != {one.schedule_digest for one in facts.lot.authorities}:
         yield "a step was signed under another schedule"
-    plan, approve, attest, witness = facts.signed
-    for first, second, what in (
-        (plan, approve, "planned and approved"),
-        (attest, witness, "attested and witnessed"),
-    ):
-        if _same(first, second):
-            yield f"the lot was {what} by one person"
+    by = dict(zip(Step, facts.signed, strict=True))
+    for later, others in APART.items():
+        for earlier in others:
+            if _same(by[earlier], by[later]):
+                yield f"one person signed both {earlier.value} and {later.value}"
     told = facts.method, facts.technique, facts.destroyed_at
     for one in read_[2:]:
         if (one.method, one.technique, one.destroyed_at) != told:
@@ -327,7 +331,7 @@ def facts_of(said: Mapping[str, JSON], unknown: list[str]) -> tuple[Attested, di
 
 def claim_problems(facts: Attested, claimed: Mapping[str, JSON]) -> Iterator[str]:
     """Nothing is claimed beyond what the two attest."""
-    yield from media_problems(facts.lot, facts.method)
+    yield from media_problems(facts.lot, facts.method, facts.technique)
     if len(facts.signed) != len(Step):
         yield "there are not exactly the four steps"
         return
@@ -341,9 +345,5 @@ def _same(one: Approval, other: Approval) -> bool:
     return (
         one.keyid == other.keyid
         or one.public_key == other.public_key
-        or _compared(one.person) == _compared(other.person)
+        or as_compared(one.person) == as_compared(other.person)
     )
-
-
-def _compared(name: str) -> Sequence[str]:
-    return name.casefold().split()

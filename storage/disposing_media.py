@@ -7,12 +7,10 @@ retained. Refuses a step out of its turn, an act by somebody whose role does not
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 
 from retention import dates, media
 from retention.approval import Approval, given
@@ -20,7 +18,7 @@ from retention.certificate import text_problems
 from retention.decide import holds_on
 from retention.document import read, write
 from retention.envelope import sign
-from retention.errors import Refused, Unavailable, UsageError
+from retention.errors import Refused, UsageError
 from retention.facts import Authority, Identity, Medium, Method, State, Statement
 from retention.holds import Hold
 from retention.layout import compile_layout
@@ -30,15 +28,14 @@ from retention.records import Personal, Record, Span
 from retention.schedule import Location, RecordType, Schedule, TreeLocation, TriggerKind
 from retention.signed import from_text
 from retention.signing import Signer
+from storage.ledger.certificates import Certificate
 from storage.ledger.ledger import Ledger
-from storage.ledger.log_entries import EntryKind
 from storage.ledger.media import LotFile, StepTaken
 from storage.log import Log
 from storage.signatures import Signing, authorise, key_of
 
 SOFTWARE = "retention"
 RETAINED = "these media are to be retained: do not destroy them"
-_PAIRS = {Step.APPROVE: Step.PLAN, Step.WITNESS: Step.ATTEST}
 _ACTS = {
     Step.PLAN: Act.DESTROY_MEDIA, Step.APPROVE: Act.WITNESS_MEDIA, Step.ATTEST: Act.DESTROY_MEDIA, Step.WITNESS: Act.WITNESS_MEDIA,
 }  # fmt: skip
@@ -54,17 +51,17 @@ class Account:
 
 
 class MediaDisposal:
-    """``evidence``: the folder where certificates are published."""
+    """``publish``: publishes the file of a certificate that stands in the ledger."""
 
     def __init__(
-        self, *, ledger: Ledger, schedule: Schedule, log: Callable[[], Log], signers: Callable[[], Sequence[Signer]], evidence: Path,
-        version: str, now: Callable[[], datetime],
+        self, *, ledger: Ledger, schedule: Schedule, log: Callable[[], Log], signers: Callable[[], Sequence[Signer]],
+        publish: Callable[[Certificate], object], version: str, now: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._ledger = ledger
         self._schedule = schedule
         self._log = log
         self._signers = signers
-        self._evidence = evidence
+        self._publish = publish
         self._version = version
         self._clock = now
 
@@ -112,18 +109,14 @@ class MediaDisposal:
                 "the destruction does not lie between the approval and now",
                 "nothing is attested that was done without approval",
             )
-        if not account.technique:
-            raise UsageError(
-                "an attestation says how it was done", 'for instance "cross-cut shredder, 4 x 40 mm"'
-            )
         for problem in (
-            *media.media_problems(file.lot, account.method),
+            *media.media_problems(file.lot, account.method, account.technique),
             *text_problems(account.technique),
         ):
             raise UsageError(problem, "see docs/media.md")
         return self._ledger.media.take(lot_id, self._step(file.lot, Step.ATTEST, by, now, account))
 
-    def witness(self, lot_id: str, by: Signing) -> tuple[LotFile, bytes]:
+    def witness(self, lot_id: str, by: Signing) -> LotFile:
         """The one who saw it: the same account, and the certificate with it. Raises `Refused`, `UsageError`."""
         file, now = self._turn(lot_id, Step.WITNESS, by)
         attested = file.taken(Step.ATTEST)
@@ -137,38 +130,8 @@ class MediaDisposal:
         certificate = self._certificate(replace(file, steps=(*file.steps, taken)), account, now)
         file = self._ledger.media.take(lot_id, taken, certificate=certificate)
         self._log().publish()
-        self.publish(lot_id)
-        return file, certificate
-
-    def path(self, lot_id: str) -> Path:
-        """Where the certificate of a lot is published."""
-        return self._evidence / f"{lot_id}.dsse.json"
-
-    def publish(self, lot_id: str) -> None:
-        """Write the certificate's file (again): the ledger has it in any case. Raises `Unavailable`."""
-        entry = self._ledger.log.find(lot_id, EntryKind.ATTESTED)
-        if entry is None:
-            return
-        path = self.path(lot_id)
-        partial = path.with_name(path.name + ".partial")
-        try:
-            self._evidence.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                file.write(entry.envelope)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError as error:
-            raise Unavailable(
-                f"the evidence folder cannot be written: {error.strerror}",
-                "see whether its disk is full or in order",
-            ) from None
-
-    def catch_up(self) -> None:
-        """Publish certificates whose file is missing: a run that was killed left them so."""
-        for entry in self._ledger.log.of_kind(EntryKind.ATTESTED):
-            if not self.path(entry.subject).exists():
-                self.publish(entry.subject)
+        self._publish(self._ledger.certificates.get(lot_id))
+        return file
 
     def _ready(self) -> datetime:
         now = _whole(self._clock())
@@ -185,12 +148,12 @@ class MediaDisposal:
                 f"it is not the turn of {step.value} on lot {lot_id}: {turn}",
                 f"see: retention media show {lot_id}",
             )
-        first = file.taken(_PAIRS[step]) if step in _PAIRS else None
-        if first is not None and first.person == by.person.name:
-            raise Refused(
-                f"{by.person.name} did {first.step.value} lot {lot_id} and cannot {step.value} it",
-                "somebody else has to",
-            )
+        for first in map(file.taken, media.APART.get(step, ())):
+            if first is not None and first.person == by.person.name:
+                raise Refused(
+                    f"{by.person.name} did {first.step.value} lot {lot_id} and cannot {step.value} it",
+                    "somebody else has to",
+                )
         return file, now
 
     def _step(

@@ -11,11 +11,13 @@ from cyclopts.validators import Number
 
 from console.cli import words
 from console.cli.answer import Answer, Line, Table, day, good, heading, moment
+from console.cli.media_lines import certificate_lines
 from console.cli.options import Here, Json
 from console.cli.site import opened
 from flows.wiring import Site
 from retention import envelope
 from retention.errors import Refused, UsageError, VerificationFailed
+from retention.media import facts_of
 from storage.ledger.certificates import Certificate
 
 CertificateId = Annotated[str, Parameter(help="Id of a certificate, or of its case (the latest one).")]
@@ -30,7 +32,7 @@ def list_(
     with opened(session) as site:
         certificates = site.ledger.certificates.list(limit=limit)
         body = {"certificates": [_facts(site, one) for one in certificates]}
-    rows = [(one.id, one.state, moment(one.at), day(one.final_from)) for one in certificates]
+    rows = [(one.id, _state(one), moment(one.at), day(one.final_from)) for one in certificates]
     heads = ("certificate", "state", "issued", "final from")
     lines: list[Line] = [Table(heads=heads, rows=rows, whole=frozenset({0, 1, 2, 3}))] if rows else []
     return Answer(
@@ -42,9 +44,11 @@ def show(certificate: CertificateId, /, *, json: Json = False, session: Here) ->
     with opened(session) as site:
         found = site.ledger.certificates.get(certificate)
         path = site.certifier.path(found)
-        body = {"certificate": _facts(site, found), "statement": envelope.read(found.envelope).statement()}
+        statement = envelope.read(found.envelope).statement()
+        body = {"certificate": _facts(site, found), "statement": statement}
     check = f"to verify it anywhere: retention certificate verify {path}"
-    return Answer(command="certificate.show", body=body, lines=[*_lines(found, path), check])
+    lines = certificate_lines(facts_of(statement, [])[0]) if found.attested else _lines(found)
+    return Answer(command="certificate.show", body=body, lines=[*lines, f"  file: {path}", check])
 
 
 def export(
@@ -59,15 +63,9 @@ def export(
     with opened(session) as site:
         found = site.ledger.certificates.get(certificate)
         source = site.certifier.path(found)
-        leaves = _read(source.with_name(f"{found.id}.leaves"))
-        if hashlib.sha256(leaves).hexdigest() != found.leaves_digest:
-            raise VerificationFailed(
-                f"the leaves file of {found.id} is not the one that was made",
-                "restore the evidence folder from its backup",
-            )
         files = {
             source.name: found.envelope,
-            f"{found.id}.leaves": leaves,
+            **_leaves(found, source.with_name(f"{found.id}.leaves")),
             **{name: _read(source.with_name(name)) for name in ("retention.pub", "retention.keys")},
         }
         page = site.certifier.page_path(found)
@@ -80,14 +78,31 @@ def export(
     return Answer(command="certificate.export", body=body, lines=lines, notes=[note])
 
 
+def _leaves(found: Certificate, path: Path) -> dict[str, bytes]:
+    """The leaves file, where there is one, as it was made."""
+    if found.leaves_digest is None:
+        return {}
+    leaves = _read(path)
+    if hashlib.sha256(leaves).hexdigest() != found.leaves_digest:
+        raise VerificationFailed(
+            f"the leaves file of {found.id} is not the one that was made",
+            "restore the evidence folder from its backup",
+        )
+    return {path.name: leaves}
+
+
+def _state(one: Certificate) -> str:
+    return f"{one.state}, attested" if one.attested else one.state
+
+
 def _facts(site: Site, one: Certificate) -> dict[str, Any]:
     return {
         "id": one.id, "case": one.case_id, "state": one.state, "issued_at": one.at, "final_from": one.final_from,
-        "path": site.certifier.path(one), "leaves_sha256": one.leaves_digest,
+        "path": site.certifier.path(one), "leaves_sha256": one.leaves_digest, "attested": one.attested,
     }  # fmt: skip
 
 
-def _lines(found: Certificate, path: Path) -> list[Line]:
+def _lines(found: Certificate) -> list[Line]:
     predicate = cast("dict[str, Any]", envelope.read(found.envelope).statement()["predicate"])
     authority, what, summary = predicate["authority"], predicate["what"], predicate["summary"]
     lines: list[Line] = [heading(f"certificate {found.id}: {words.CERTIFICATE_STATES[found.state]}")]
@@ -111,9 +126,7 @@ def _lines(found: Certificate, path: Path) -> list[Line]:
     lines += [
         f"  approved by {given['person']}, {given['title']}" for given in predicate["people"]["approvals"]
     ]
-    lines += [f"  {sentence}" for sentence in predicate["sentences"]]
-    lines.append(f"  file: {path}")
-    return lines
+    return [*lines, *(f"  {sentence}" for sentence in predicate["sentences"])]
 
 
 def _read(path: Path) -> bytes:

@@ -65,7 +65,9 @@ def bundle(
         files = evidence.bundle(site, found)
         current = [f"keys/{key.keyid.replace(':', '-')[:24]}.pem" for key in site.signing_keys.public()]
         organization = site.schedule.library.organization
-    files["README.md"] = readme(found.id, organization, current, stamped=f"{found.id}.tsr" in files).encode()
+    files["README.md"] = readme(
+        found.id, organization, current, stamped=f"{found.id}.tsr" in files, attested=found.attested
+    ).encode()
     write_files(to, files)
     body = {"certificate": found.id, "folder": to, "files": sorted(files)}
     lines: list[Line] = [

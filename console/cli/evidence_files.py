@@ -1,12 +1,15 @@
-"""What lies beside a certificate, and the keys it is checked with: found by name, read within bounds. No ledger, no settings."""
+"""What lies beside a certificate, and the keys it is checked with: found by name, read within bounds. No ledger, and no settings
+but for a log in a bucket that somebody names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from console.cli.registry import later
 from console.cli.verify_pdf import SUFFIX as PDF
 from retention.errors import UsageError
 from retention.key_history import MAX_BYTES as MAX_HISTORY
@@ -67,6 +70,15 @@ def ring_of(paths: Sequence[Path]) -> dict[str, PublicKey]:
     )
 
 
+def keys_beside(place: str, given: Sequence[Path] | None) -> Keys:
+    """The keys given, or those beside the folder of a log. Raises `UsageError` for one in a bucket, which has none beside it."""
+    if not _in_bucket(place):
+        return keys_for(Path(place).parent, given)
+    if not given:
+        raise UsageError("a log in a bucket has no keys beside it", "name the library's public keys with --key")
+    return keys_for(given[0].parent, given)
+
+
 def certificates(paths: Sequence[Path]) -> list[Path]:
     """The certificates named, and those in the folders named. Raises `UsageError` when there is nothing to verify."""
     found: list[Path] = []
@@ -98,6 +110,23 @@ def beside(file: Path, suffix: str) -> Path | None:
 
 def log_beside(folder: Path) -> LogFiles | None:
     return LogFolder(folder / LOG) if (folder / LOG / CHECKPOINT).is_file() else None
+
+
+@contextmanager
+def log_named(place: str) -> Iterator[LogFiles]:
+    """The log in a folder, or in a bucket: ``s3://BUCKET/PREFIX``. Raises `UsageError` where there is no such folder, `SettingsError` where
+    no setting says how the bucket is reached."""
+    if _in_bucket(place):
+        with closing(later("flows.buckets:log_at")(place)) as found:
+            yield found
+        return
+    if not Path(place).is_dir():
+        raise UsageError(f"{place}: no such folder", "name the folder that holds the log's checkpoint")
+    yield LogFolder(Path(place))
+
+
+def _in_bucket(place: str) -> bool:
+    return place.startswith("s3://")
 
 
 def note(path: Path) -> bytes:

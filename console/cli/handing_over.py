@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def readme(certificate: str, organization: str, keys: Sequence[str], *, stamped: bool) -> str:
-    """``keys``: the PEM files, in the folder, of the keys that sign now; ``stamped``: whether a time stamp lies in the folder."""
-    text = _TEXT.replace("CERTIFICATE", certificate).replace("ORGANIZATION", organization)
+def readme(
+    certificate: str, organization: str, keys: Sequence[str], *, stamped: bool, attested: bool
+) -> str:
+    """``keys``: the PEM files, in the folder, of the keys that sign now; ``stamped``: whether a time stamp lies in the folder;
+    ``attested``: whether it is of media destroyed by hand."""
+    text = _TEXT.replace("LEAVES\n", "" if attested else _LEAVES).replace("SAID\n", _SAID_BY_HAND if attested else _SAID)
+    text = text.replace("CERTIFICATE", certificate).replace("ORGANIZATION", organization)
     checks = "\n".join(
         f"openssl dgst -sha256 -verify {key} -signature {name}.sig signed\n" if "p256" in key
         else f"openssl pkeyutl -verify -rawin -pubin -inkey {key} -in signed -sigfile {name}.sig\n"
@@ -37,7 +41,7 @@ with one that you got from the library in another way, first.
 | File | What it is |
 |---|---|
 | `CERTIFICATE.dsse.json` | the certificate: a signed statement |
-| `CERTIFICATE.leaves` | one salted hash per record of the case; it names nobody |
+LEAVES
 | `CERTIFICATE.tlog-proof` | the proof that the certificate is in the library's log, with the log's checkpoint |
 | `log` | the checkpoint, and the hashes of the log that show that it only ever grew |
 | `retention.pub`, `retention.keys`, `keys` | the library's public keys; their history, each set signed by the one before; the same as PEM |
@@ -65,10 +69,7 @@ SIGNATURES
 
 ## 3. to 7. What it says
 
-```sh
-jq -r '.predicate.sentences[]' statement.json
-jq '.predicate | {summary, exceptions, authority, people}' statement.json
-```
+SAID
 
 ## 8. In the library's log
 
@@ -103,6 +104,41 @@ done < path
 ```
 """
 
+_LEAVES = "| `CERTIFICATE.leaves` | one salted hash per record of the case; it names nobody |\n"
+_SAID = """\
+```sh
+jq -r '.predicate.sentences[]' statement.json
+jq '.predicate | {summary, exceptions, authority, people}' statement.json
+```
+"""
+_SAID_BY_HAND = """\
+The media were destroyed by hand. The program saw nothing of it: what counts is what four steps say that people signed. The digest of the lot
+is in each of them, so no medium can be added or changed afterwards.
+
+```sh
+jq -r '.predicate.sentences[]' statement.json
+jq '.predicate.lot.media' statement.json
+jq -cjS .predicate.lot statement.json | openssl dgst -sha256 -r | cut -c 1-64
+jq -e '.subject[0].digest.sha256 as $lot | .predicate.signed | map(.statement.step) == ["plan", "approve", "attest", "witness"]
+  and all(.[]; .statement.digest == $lot)' statement.json
+jq -r '.predicate.signed[] | "\\(.statement.step): \\(.person), \\(.title), \\(.statement.at), \\(.keyid)"' statement.json
+```
+
+Each of the four signatures is over its statement. For keys of their own (`ed25519`, `p256`); a passkey's is over an assertion, see docs/certificate.md.
+
+```sh
+for i in 0 1 2 3; do
+  jq -cjS ".predicate.signed[$i].statement" statement.json > step.json
+  jq -j ".predicate.signed[$i].signature" statement.json | base64 -d > step.sig
+  { case $(jq -r ".predicate.signed[$i].keyid" statement.json) in
+      ed25519:*) printf '\\060\\052\\060\\005\\006\\003\\053\\145\\160\\003\\041\\000' ;;
+      p256:*) printf '\\060\\131\\060\\023\\006\\007\\052\\206\\110\\316\\075\\002\\001\\006\\010\\052\\206\\110\\316\\075\\003\\001\\007\\003\\102\\000' ;;
+    esac
+    jq -j ".predicate.signed[$i].publicKey" statement.json | base64 -d; } > step.der
+  openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey step.der -in step.json -sigfile step.sig
+done
+```
+"""
 _STAMP = """
 ## 10. Since when
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,15 +18,18 @@ from flows.evidence import place_of, verify_log
 from flows.wiring import Site
 from retention.checkpoint import Opened, open_checkpoint
 from retention.errors import UsageError
-from retention.log_files import LogFiles, LogFolder
+from retention.log_files import LogFiles
 from retention.note import NoteKey
 from retention.tiles import Hashes
 from retention.verify_folder import Whole, verify_folder
 from retention.verify_log import proof_of, require_continued
 
-Folder = Annotated[
-    Path | None,
-    Parameter(name="DIR", help="Folder of a log; by default this site's, held against its ledger."),
+Place = Annotated[
+    str | None,
+    Parameter(
+        name="LOG",
+        help="A log: a folder, or s3://BUCKET/PREFIX reached as the settings say of the log; by default this site's, held against its ledger.",
+    ),
 ]
 KeyFiles = Annotated[
     list[Path] | None,
@@ -85,7 +89,7 @@ def _witness(key: NoteKey, found: Opened | None, reason: str) -> dict[str, Any]:
 
 
 def verify(
-    folder: Folder = None,
+    place: Place = None,
     /,
     *,
     key: KeyFiles = None,
@@ -99,18 +103,17 @@ def verify(
     session: Here,
 ) -> Answer:
     older = [evidence.note(path) for path in checkpoint or ()]
-    if folder is not None:
+    if place is not None:
         if repair:
             raise UsageError(
-                "a folder alone cannot be repaired",
-                "leave it out: the site's log is made again from its ledger",
+                "files alone cannot be repaired",
+                "leave the log out: the site's own is made again from its ledger",
             )
-        if not folder.is_dir():
-            raise UsageError(f"{folder}: no such folder", "name the folder that holds the log's checkpoint")
-        keys = evidence.keys_for(folder.parent, key)
-        whole = verify_folder(
-            LogFolder(folder), logs=keys.logs, ring=keys.ring, witnesses=keys.witnesses, older=older
-        )  # fmt: skip
+        with evidence.log_named(place) as files:
+            keys = evidence.keys_beside(place, key)
+            whole = verify_folder(
+                files, logs=keys.logs, ring=keys.ring, witnesses=keys.witnesses, older=older
+            )  # fmt: skip
         body = _facts(whole)
         note = f"checked with {keys.came_along}: compare it with a key you got in another way"
         return Answer(
@@ -176,22 +179,26 @@ def consistency(
     old: Annotated[Path, Parameter(name="OLD", help="An older checkpoint of the log.")],
     /,
     *,
-    log: Annotated[Path | None, Parameter(help="Folder of a log; by default this site's.")] = None,
+    log: Annotated[
+        str | None,
+        Parameter(help="A log: a folder, or s3://BUCKET/PREFIX reached as the settings say of the log; by default this site's."),
+    ] = None,
     key: KeyFiles = None,
     json: Json = False,
     session: Here,
 ) -> Answer:
     data = evidence.note(old)
-    files: LogFiles
-    if log is not None:
-        keys = evidence.keys_for(log.parent, key)
-        logs, files = keys.logs, LogFolder(log)
-    else:
-        with opened(session) as site:
+    with ExitStack() as stack:
+        files: LogFiles
+        if log is not None:
+            files = stack.enter_context(evidence.log_named(log))
+            logs = evidence.keys_beside(log, key).logs
+        else:
+            site = stack.enter_context(opened(session))
             logs, files = (site.log.key,), site.log.files
-    before = open_checkpoint(data, logs)
-    after = open_checkpoint(files.checkpoint() or b"", logs)
-    proof = require_continued(before, after, Hashes(files.hashes, after.root.size))
+        before = open_checkpoint(data, logs)
+        after = open_checkpoint(files.checkpoint() or b"", logs)
+        proof = require_continued(before, after, Hashes(files.hashes, after.root.size))
     body = {"old": before.root.size, "new": after.root.size, "proof": [one.hex() for one in proof]}
     told = f"the log of {after.root.size} continues the one of {words.plural(before.root.size, 'entry', 'entries')}"
     return Answer(

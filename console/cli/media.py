@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from console.cli import words
 from console.cli.answer import Answer, Line, Table, good, heading, moment
+from console.cli.media_lines import media_table
 from console.cli.options import Here, Json, KeyFile, Many, Name
 from console.cli.session import Session
 from console.cli.site import opened
@@ -99,7 +100,7 @@ def witness(
     lot: LotId, /, *, as_: Name, key_file: KeyFile = None, json: Json = False, session: Here
 ) -> Answer:
     with opened(session) as site:
-        file, _ = site.media.witness(lot, site.signatory(as_, key_file))
+        file = site.media.witness(lot, site.signatory(as_, key_file))
         return _answer(site, "media.witness", file, f"witnessed lot {lot}: certified")
 
 
@@ -131,22 +132,17 @@ def _answer(site: Site, command: str, file: LotFile, done: str) -> Answer:
 
 def _lines(site: Site, file: LotFile) -> list[Line]:
     lot = file.lot
-    rows = [
-        (one.media_type, " ".join(filter(None, (one.make, one.model))), one.serial, one.property_number or "", one.source, one.categorization)
-        for one in lot.media
-    ]  # fmt: skip
     lines: list[Line] = [
         heading(f"lot {lot.id}: {_STATES[file.next]}"),
         f"  {', '.join(lot.record_types)}, records from {lot.earliest} to {lot.latest}",
-        Table(heads=("medium", "make", "serial", "property number", "source", "categorization"), rows=rows),
+        media_table(lot.media),
     ]
     for taken in file.steps:
         told = taken.statement
         how = f": {told['method']}, {told['technique']}, at {told['destroyedAt']}" if told["method"] else ""
         lines.append(f"  {taken.step.value} by {taken.person}, {moment(taken.at)}{how}")
     if file.next is None:
-        path = site.media.path(lot.id)
-        lines += [f"  {NOTHING_SEEN}", f"  to verify it anywhere: retention certificate verify {path}"]
+        lines += [f"  {NOTHING_SEEN}", f"  to verify it anywhere: retention certificate verify {_path(site, file)}"]
     else:
         lines.append(f"  next: retention media {file.next.value} {lot.id} --as NAME")
     return lines
@@ -159,8 +155,13 @@ def _facts(site: Site, file: LotFile) -> dict[str, Any]:
         "media": [{name: getattr(one, name) for name in COLUMNS} for one in lot.media],
         "next": None if file.next is None else file.next.value, "digest": lot.digest,
         "steps": [{"step": taken.step.value, "person": taken.person, "at": taken.at} for taken in file.steps],
-        "certificate": site.media.path(lot.id) if file.next is None else None,
+        "certificate": _path(site, file),
     }  # fmt: skip
+
+
+def _path(site: Site, file: LotFile) -> Path | None:
+    """Where its certificate is published, once it has one."""
+    return site.certifier.path(site.ledger.certificates.get(file.lot.id)) if file.next is None else None
 
 
 def _read(site: Site, session: Session, path: Path) -> list[Medium]:

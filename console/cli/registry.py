@@ -217,7 +217,8 @@ COMMANDS = (
     Command(
         "certificate verify",
         "console.cli.verify:verify",
-        "Verify certificates from their files alone: no ledger, no settings, no network.",
+        "Verify certificates from their files alone: no ledger, no settings, no network.\n\n"
+        "Unless --log names a bucket: then the settings of the log say how it is reached, and it is read.",
     ),
     Command(
         "certificate pdf",
@@ -283,7 +284,7 @@ COMMANDS = (
     Command(
         "media witness",
         "console.cli.media:witness",
-        "Witness an attestation as somebody else who saw it; the certificate is made with it.",
+        "Witness an attestation as somebody who saw it and neither approved nor attested it; the certificate is made with it.",
     ),
     Command("media list", "console.cli.media:list_", "List the lots of media, newest first."),
     Command(

@@ -1,11 +1,12 @@
-"""``certificate verify``: the numbered steps of `retention.verify`, on files alone. No ledger, no settings, no network.
+"""``certificate verify``: the numbered steps of `retention.verify`, on files alone. No ledger; no settings and no network either, but
+for a log in a bucket that somebody names.
 
 Takes envelopes and PDFs (`console.cli.verify_pdf`). Says plainly where the key came from: a key that lies beside the certificate was given by whoever gave the certificate.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ from console.cli.exits import worst
 from console.cli.options import Here, Json, Many
 from console.cli.verify_pdf import Pdfs, is_pdf
 from retention.errors import UsageError, VerificationFailed
-from retention.log_files import LogFolder
+from retention.log_files import LogFiles
 from retention.opening import is_opening
 from retention.opening import read as read_opening
 from retention.signing import MAX_KEY_FILE, PublicKey
@@ -59,7 +60,10 @@ def verify(
         Path | None, Parameter(help="The leaves file; by default the one beside the certificate, if any.")
     ] = None,
     log: Annotated[
-        Path | None, Parameter(help="Folder of the transparency log; by default log beside the file, if any.")
+        str | None,
+        Parameter(
+            help="The transparency log: a folder, or s3://BUCKET/PREFIX reached as the settings say of the log; by default log beside the file, if any."
+        ),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None, Many, Parameter(help="An older checkpoint of the log, kept from another day.")
@@ -80,7 +84,7 @@ def verify(
     found: list[dict[str, Any]] = []
     notes: dict[str, None] = {}
     codes: list[int] = []
-    with Pdfs() as pdfs:
+    with Pdfs() as pdfs, evidence.log_named(log) if log is not None else nullcontext() as named:
         for file in paths:
             keys = evidence.keys_for(file.parent, key)
             if keys.came_along is not None:
@@ -88,7 +92,7 @@ def verify(
                     f"checked with {keys.came_along}, which came with the certificate: compare it with a key you got in another way"
                 ] = None
             leaves_file = leaves or evidence.beside(file, evidence.LEAVES)
-            trail = _log(file, keys, log, older, check_stamp)
+            trail = _log(file, keys, named, older, check_stamp)
             check = partial(_verify, keys=keys, people=people, leaves=leaves_file, log=trail)
             content = evidence.head(file, MAX_FILE)
             lines.append(heading(str(file)))
@@ -109,11 +113,11 @@ def verify(
 
 
 def _log(
-    file: Path, keys: Keys, log: Path | None, older: tuple[bytes, ...], check_stamp: CheckStamp | None
+    file: Path, keys: Keys, log: LogFiles | None, older: tuple[bytes, ...], check_stamp: CheckStamp | None
 ) -> LogEvidence | None:
     """The log named; or what lies beside the certificate, where a key of the log is known."""
     proof, stamp = evidence.beside(file, evidence.PROOF), evidence.beside(file, evidence.STAMP)
-    files = LogFolder(log) if log is not None else evidence.log_beside(file.parent)
+    files = evidence.log_beside(file.parent) if log is None else log
     if log is None and not older and not keys.logs:
         return None
     return LogEvidence(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from retention.clearance import Clearance
 from retention.decide import CANNOT_DECIDE, KeepReason
 from retention.holds import HoldState
+from retention.media import Step
 from retention.outcomes import Outcome
 from retention.schedule import ApprovalKind, Cutoff, Disposition
 
@@ -81,6 +82,14 @@ CERTIFICATE_STATES: Mapping[str, str] = {
     "final": "final",
     "superseded": "superseded: what an earlier one said no longer holds",
 }
+
+MEDIA_STEPS: Mapping[Step, str] = {
+    Step.PLAN: "planned",
+    Step.APPROVE: "approved",
+    Step.ATTEST: "destroyed and attested",
+    Step.WITNESS: "witnessed",
+}
+"""What a person did who signed the step."""
 
 APPROVALS: Mapping[ApprovalKind, str] = {
     ApprovalKind.STANDING: "standing approval: the schedule itself",

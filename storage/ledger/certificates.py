@@ -1,4 +1,8 @@
-"""Certificates in the ledger: signed envelopes, append-only. A later state of the same case is a new row."""
+"""Certificates in the ledger: signed envelopes, append-only. A later state of the same case is a new row.
+
+Those of media destroyed by hand stand with their lot and in the log's order, and in no case: they are listed and found among the
+others, by the id of the lot.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, Select, and_, func, insert, or_, select
 
 from retention.errors import UsageError
+from retention.facts import State
 from storage.ledger import tables
 from storage.ledger.cases import CaseState, end_case
 from storage.ledger.connection import LedgerConnection, stamp, unstamp
@@ -18,15 +23,21 @@ from storage.ledger.log_entries import EntryKind, append
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """``envelope``: DSSE bytes. ``leaves_digest``: SHA-256 (hex) of the leaf file. ``final_from``: day it may become final."""
+    """``case_id``: of the case, or the lot of media. ``envelope``: DSSE bytes. ``leaves_digest``: SHA-256 (hex) of the leaf file;
+    ``None`` for media destroyed by hand, of which there are no leaves. ``final_from``: day it may become final."""
 
     id: str
     case_id: str
     state: str
     envelope: bytes
-    leaves_digest: str
+    leaves_digest: str | None
     final_from: date | None
     at: datetime
+
+    @property
+    def attested(self) -> bool:
+        """Whether it rests on what people attest and not on read-backs: there is no case, and nothing follows it."""
+        return self.leaves_digest is None
 
 
 _NEWEST_FIRST = (
@@ -64,7 +75,7 @@ class Certificates:
                 end_case(entry, certificate.case_id, CaseState.CLOSED, actor=actor, body=closing)
 
     def get(self, id: str) -> Certificate:
-        """By certificate id, or the latest of a case by case id. Raises `UsageError` for an unknown id."""
+        """By certificate id, or the latest of a case by case id, or by the id of a lot. Raises `UsageError` for an unknown id."""
         query = (
             select(tables.certificate)
             .where((tables.certificate.c.id == id) | (tables.certificate.c.case_id == id))
@@ -73,15 +84,64 @@ class Certificates:
         )
         with self._db.read() as connection:
             row = connection.execute(query).first()
-        if row is None:
-            raise UsageError(f"there is no certificate {id}", "see: retention certificate list")
-        return _certificate(row)
+            lot = None if row is not None else connection.execute(_attested().where(_LOT == id)).first()
+        if row is not None:
+            return _certificate(row)
+        if lot is not None:
+            return _of_lot(lot)
+        raise UsageError(f"there is no certificate {id}", "see: retention certificate list")
+
+    def attested(
+        self, *, text: str = "", before: tuple[datetime, str] | None = None, limit: int | None = None
+    ) -> list[Certificate]:
+        """Those of media destroyed by hand, newest first. ``text``: what the id begins with; ``before``: to go on behind it."""
+        with self._db.read() as connection:
+            return [_of_lot(row) for row in connection.execute(attested_query(text, before, limit))]
 
     def list(self, *, limit: int = 1000) -> list[Certificate]:
         """Newest first."""
         query = select(tables.certificate).order_by(*_NEWEST_FIRST).limit(limit)
         with self._db.read() as connection:
-            return [_certificate(row) for row in connection.execute(query)]
+            of_cases = [_certificate(row) for row in connection.execute(query)]
+            of_lots = [_of_lot(row) for row in connection.execute(attested_query("", None, limit))]
+        return sorted([*of_lots, *of_cases], key=lambda one: one.at, reverse=True)[:limit]
+
+
+_LOT = tables.media_lot.c.id
+
+
+def _attested() -> Select[Any]:
+    entry = tables.log_entry
+    return (
+        select(_LOT, entry.c.envelope, entry.c.at)
+        .join(entry, entry.c.subject == _LOT)
+        .where(entry.c.kind == EntryKind.ATTESTED.value)
+    )
+
+
+def attested_query(text: str, before: tuple[datetime, str] | None, limit: int | None) -> Select[Any]:
+    """Newest first; by the primary key of the lots, which are few."""
+    at = tables.log_entry.c.at
+    query = _attested().where(starting(_LOT, text)).order_by(at.desc(), _LOT.desc())
+    query = query if before is None else query.where(behind(at, _LOT, before))
+    return query if limit is None else query.limit(limit)
+
+
+def starting(id: Any, text: str) -> Any:
+    """A range, not a pattern: both engines find it by the primary key."""
+    return and_(id >= text, id < text + "\U0010ffff")
+
+
+def behind(at: Any, id: Any, before: tuple[datetime, str]) -> Any:
+    """What comes after this line, where the newest come first."""
+    moment, last = stamp(before[0]), before[1]
+    return and_(at <= moment, or_(at < moment, id < last))
+
+
+def _of_lot(row: Row[Any]) -> Certificate:
+    return Certificate(
+        id=row.id, case_id=row.id, state=State.FINAL.value, envelope=row.envelope, leaves_digest=None, final_from=None, at=unstamp(row.at),
+    )  # fmt: skip
 
 
 def _certificate(row: Row[Any]) -> Certificate:

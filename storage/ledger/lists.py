@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, select
 
+from retention.envelope import read
 from retention.schedule import ApprovalKind
 from storage.ledger import tables
 from storage.ledger.cases import CaseState
-from storage.ledger.connection import LedgerConnection, stamp, unstamp
+from storage.ledger.certificates import Certificate, Certificates, behind, starting
+from storage.ledger.connection import LedgerConnection, unstamp
 
 PAGE = 50
 
@@ -35,10 +37,13 @@ class CaseLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateLine:
+    """``record_types``: one, but for media destroyed by hand, which may hold several. ``attested``: whether it is of those."""
+
     id: str
     case_id: str
-    record_type: str
+    record_types: tuple[str, ...]
     state: str
+    attested: bool
     final_from: date | None
     at: datetime
 
@@ -72,7 +77,12 @@ class Lists:
         self, *, record_type: str | None = None, text: str = "", before: tuple[datetime, str] | None = None, limit: int = PAGE
     ) -> list[CertificateLine]:  # fmt: skip
         """Newest first. ``text``: what the id of the certificate, and so of its case, begins with."""
-        return [_certificate(row) for row in self._rows(certificates_query(record_type, text, before, limit))]
+        found = [_certificate(row) for row in self._rows(certificates_query(record_type, text, before, limit))]
+        of_lots = Certificates(self._db).attested(
+            text=text, before=before, limit=limit if record_type is None else None
+        )
+        found += [line for line in map(_of_lot, of_lots) if record_type in (None, *line.record_types)]
+        return sorted(found, key=lambda line: (line.at, line.id), reverse=True)[:limit]
 
     def of_case(self, case_id: str) -> list[CertificateLine]:
         """Every certificate of a case, newest first."""
@@ -103,7 +113,7 @@ def cases_query(
         query = query.where(table.c.state == state.value)
     if record_type is not None:
         query = query.where(table.c.record_type == record_type)
-    return query if before is None else query.where(_behind(table.c.opened_at, table.c.id, before))
+    return query if before is None else query.where(behind(table.c.opened_at, table.c.id, before))
 
 
 def certificates_query(
@@ -119,9 +129,9 @@ def certificates_query(
     )
     if record_type is not None:
         query = query.where(case.c.record_type == record_type)
-    if text:  # a range, not a pattern: both engines find it by the primary key
-        query = query.where(table.c.id >= text, table.c.id < text + "\U0010ffff")
-    return query if before is None else query.where(_behind(table.c.at, table.c.id, before))
+    if text:
+        query = query.where(starting(table.c.id, text))
+    return query if before is None else query.where(behind(table.c.at, table.c.id, before))
 
 
 def events_query(subject: str | None, before: int | None, limit: int) -> Select[Any]:
@@ -130,11 +140,6 @@ def events_query(subject: str | None, before: int | None, limit: int) -> Select[
     if subject is not None:
         query = query.where(table.c.subject == subject)
     return query if before is None else query.where(table.c.seq < before)
-
-
-def _behind(at: Any, id: Any, before: tuple[datetime, str]) -> Any:
-    moment, last = stamp(before[0]), before[1]
-    return and_(at <= moment, or_(at < moment, id < last))
 
 
 def _case(row: Any) -> CaseLine:
@@ -150,6 +155,16 @@ def _case(row: Any) -> CaseLine:
 
 def _certificate(row: Any) -> CertificateLine:
     return CertificateLine(
-        id=row.id, case_id=row.case_id, record_type=row.record_type, state=row.state,
+        id=row.id, case_id=row.case_id, record_types=(row.record_type,), state=row.state, attested=False,
         final_from=None if row.final_from is None else date.fromisoformat(row.final_from), at=unstamp(row.at),
+    )  # fmt: skip
+
+
+def _of_lot(certificate: Certificate) -> CertificateLine:
+    """What kinds of record it names stands in its envelope alone: the lot is sealed."""
+    predicate = cast("dict[str, Any]", read(certificate.envelope).statement()["predicate"])
+    kinds = tuple(str(authority["recordType"]) for authority in predicate["lot"]["authorities"])
+    return CertificateLine(
+        id=certificate.id, case_id=certificate.case_id, record_types=kinds, state=certificate.state, attested=True, final_from=None,
+        at=certificate.at,
     )  # fmt: skip

@@ -1,4 +1,5 @@
-"""What the page says: plain words made of the facts of a certificate, and of nothing else.
+"""What the page says: plain words made of the facts of a certificate, and of nothing else. For media destroyed by hand see
+`storage.paper.by_hand`.
 
 Pure. Refuses to say more than the envelope does: every number, date and name comes from it, totals and the statement from
 `retention.certificate`. Days are written out, times are UTC, nothing is abbreviated that a court would have to guess.
@@ -13,6 +14,7 @@ from re import fullmatch
 from typing import TypeVar, cast
 
 from retention import certificate as form
+from retention.approval import Approval
 from retention.document import JSON
 from retention.facts import Facts, LocationReport, Method, State
 from storage.paper import words
@@ -32,20 +34,16 @@ COUNTS = (
 )
 
 
-def page(parsed: Parsed) -> dict[str, JSON]:
-    """Everything the template shows, as text."""
-    facts = parsed.facts
-    identity, what = facts.identity, facts.what
+def page(facts: Facts, parsed: Parsed) -> dict[str, JSON]:
+    """Everything the template shows, as text. ``facts``: those that were parsed."""
+    what = facts.what
     done = "de-identified" if facts.authority.disposition == "anonymize" else "destroyed"
     labels = {"destroyed": f"{done}, it said" if _withdrawn(facts) else done}
     return {
-        "organization": identity.organization,
-        "id": identity.id,
-        "case": identity.case,
-        "state": identity.state.value,
+        **framed(parsed, facts.identity.state.value),
+        "description": "What was destroyed, under which rule, by which method, approved by whom and how it was checked.",
         "stateNote": _state(facts),
-        "issued": words.moment(identity.issued),
-        "issuedParts": list(identity.issued.astimezone(UTC).timetuple()[:6]),
+        "notice": "",
         "warning": _warning(facts),
         "lead": _lead(facts, done),
         "figures": [
@@ -53,24 +51,41 @@ def page(parsed: Parsed) -> dict[str, JSON]:
             for name, label in COUNTS
         ],
         "volume": "" if _withdrawn(facts) else _volume(facts),
-        "blocks": [{"label": label, "lines": _texts(lines)} for label, lines in _blocks(facts)],
-        "custodian": identity.custodian,
-        "command": f"retention certificate verify {identity.id}.pdf --key KEY",
-        "attachment": named(facts),
-        "code": _code(parsed),
-        "software": f"{identity.software} {identity.version}",
+        "blocks": blocks(_blocks(facts)),
+        "byHand": [],
+        "people": [],
         "places": [_place(facts, place) for place in what.locations],
         "approvals": _approvals(facts),
         "media": [
-            _texts((one.make, one.model, one.serial, one.property_number or "", one.media_type, one.source, one.categorization))
+            texts((one.make, one.model, one.serial, one.property_number or "", one.media_type, one.source, one.categorization))
             for one in what.media
         ],
         "rules": [
             words.rule(one, facts.authority.trigger, facts.authority.cutoff)
-            for one in facts.authority.rules[len(_first(facts.authority.rules)) :]
+            for one in facts.authority.rules[len(first(facts.authority.rules)) :]
         ],
-        "evidence": [_texts(pair) for pair in _evidence(parsed)],
+        "evidence": [texts(pair) for pair in _evidence(facts, parsed)],
     }  # fmt: skip
+
+
+def framed(parsed: Parsed, state: str) -> dict[str, JSON]:
+    """What stands around every certificate, of whatever kind. ``state``: as the page calls it."""
+    identity = parsed.facts.identity
+    return {
+        "organization": identity.organization,
+        "id": identity.id,
+        "state": state,
+        "issued": words.moment(identity.issued),
+        "issuedParts": list(identity.issued.astimezone(UTC).timetuple()[:6]),
+        "custodian": identity.custodian,
+        "command": f"retention certificate verify {identity.id}.pdf --key KEY",
+        "attachment": named(parsed.facts),
+        "code": _code(parsed, state),
+    }
+
+
+def blocks(told: Iterator[tuple[str, list[str]]]) -> list[JSON]:
+    return [{"label": label, "lines": texts(lines)} for label, lines in told]
 
 
 def _withdrawn(facts: Facts) -> bool:
@@ -141,7 +156,7 @@ def _blocks(facts: Facts) -> Iterator[tuple[str, list[str]]]:
 
 def _rules(facts: Facts) -> list[str]:
     authority = facts.authority
-    lines = [words.rule(one, authority.trigger, authority.cutoff) for one in _first(authority.rules)]
+    lines = [words.rule(one, authority.trigger, authority.cutoff) for one in first(authority.rules)]
     if more := len(authority.rules) - len(lines):
         lines.append(f"{more} more rules: see Annex B.")
     lines.append(f"Retention schedule {authority.schedule_version}; owner of the series: {authority.owner}.")
@@ -208,7 +223,7 @@ def _residual(facts: Facts) -> list[str]:
         lines = [f"Copies may remain until {words.day(since)}; the last is: {term}."]
     else:
         lines = [f"No date is given from which no copy remains: {term}."]
-    listed = [f"{one.copy} ({one.store}) {words.until(one)}" for one in _first(residual.windows)]
+    listed = [f"{one.copy} ({one.store}) {words.until(one)}" for one in first(residual.windows)]
     if len(residual.windows) > 1:
         more = len(residual.windows) - len(listed)
         lines.append(words.sentence("; ".join(listed) + (f"; {more} more in Annex A" if more else "")))
@@ -223,7 +238,7 @@ def _residual(facts: Facts) -> list[str]:
 def _people(facts: Facts) -> list[str]:
     people, given = facts.people, facts.people.approvals
     lines = [
-        f"{person.person}, {person.title}: approved {_at(person.statement)}." for person in _first(given)
+        f"{person.person}, {person.title}: approved {signed_at(person.statement)}." for person in first(given)
     ]
     if more := len(given) - len(lines):
         lines.append(f"{more} more approvals: see Annex B.")
@@ -247,15 +262,15 @@ def _statement(facts: Facts) -> list[str]:
     ]
 
 
-def _code(parsed: Parsed) -> str:
+def _code(parsed: Parsed, state: str) -> str:
     """What the code on the page holds: enough to find the entry in the log and to compare it with the paper."""
-    identity = parsed.facts.identity
+    id = parsed.facts.identity.id
     return "\n".join(
         (
-            f"certificate {identity.id}",
-            f"state {identity.state.value}",
+            f"certificate {id}",
+            f"state {state}",
             f"statement sha256 {parsed.digest}",
-            f"verify: retention certificate verify {identity.id}.pdf --key KEY",
+            f"verify: retention certificate verify {id}.pdf --key KEY",
         )
     )
 
@@ -276,19 +291,18 @@ def _place(facts: Facts, place: LocationReport) -> dict[str, JSON]:
         "store": place.store,
         "copy": place.copy_class,
         "counts": [f"{getattr(place, name):,}" for name, _ in COUNTS],
-        "rows": [{"label": label, "lines": _texts(lines)} for label, lines in rows if lines],
+        "rows": [{"label": label, "lines": texts(lines)} for label, lines in rows if lines],
     }
 
 
 def _approvals(facts: Facts) -> list[JSON]:
     return [
-        _texts((one.person, one.title, _at(one.statement), ", ".join(_lifts(one.statement)) or "none"))
+        texts((one.person, one.title, signed_at(one.statement), ", ".join(_lifts(one.statement)) or "none"))
         for one in facts.people.approvals
     ]  # fmt: skip
 
 
-def _evidence(parsed: Parsed) -> Iterator[tuple[str, str]]:
-    facts = parsed.facts
+def _evidence(facts: Facts, parsed: Parsed) -> Iterator[tuple[str, str]]:
     authority, evidence = facts.authority, facts.evidence
     yield "Certificate", facts.identity.id
     yield "Case", facts.identity.case
@@ -297,8 +311,7 @@ def _evidence(parsed: Parsed) -> Iterator[tuple[str, str]]:
     yield "Statement, SHA-256", parsed.digest
     for keyid in parsed.keyids:
         yield "Signed by key", keyid
-    for given in facts.people.approvals:
-        yield f"{'Key' if given.assertion is None else 'Passkey'} of {given.person}", given.keyid
+    yield from keys_of(facts.people.approvals)
     yield "Record series", authority.record_type
     yield "Schedule, SHA-256", authority.schedule_digest
     yield "Manifest, SHA-256", facts.what.manifest_digest
@@ -308,13 +321,20 @@ def _evidence(parsed: Parsed) -> Iterator[tuple[str, str]]:
     if evidence.log_index is not None:
         yield "Index in the log", str(evidence.log_index)
     if evidence.checkpoint:
-        yield "Log before it", _checkpoint(evidence.checkpoint)
+        yield "Log before it", log_before(evidence.checkpoint)
     for key in facts.how.keys_destroyed:
         yield "Key, claimed destroyed" if _withdrawn(facts) else "Key destroyed", key
     yield "Software", f"{facts.identity.software} {facts.identity.version}"
 
 
-def _checkpoint(text: str) -> str:
+def keys_of(signed: Sequence[Approval]) -> Iterator[tuple[str, str]]:
+    """The keys that people signed with, each once."""
+    named = {(one.person, one.keyid): "Key" if one.assertion is None else "Passkey" for one in signed}
+    for (person, keyid), kind in named.items():
+        yield f"{kind} of {person}", keyid
+
+
+def log_before(text: str) -> str:
     """Origin, size and root of a signed note in base64; what is none as it stands."""
     try:
         lines = base64.b64decode(text, validate=True).decode("utf-8").split("\n")
@@ -323,16 +343,16 @@ def _checkpoint(text: str) -> str:
     return f"{lines[0]}, {lines[1]} entries, root {lines[2]}" if len(lines) > 3 else text
 
 
-def _texts(values: Sequence[str]) -> list[JSON]:
+def texts(values: Sequence[str]) -> list[JSON]:
     return list(values)
 
 
-def _first(values: tuple[T, ...]) -> tuple[T, ...]:
+def first(values: tuple[T, ...]) -> tuple[T, ...]:
     return values if len(values) <= MAX_LISTED + 1 else values[:MAX_LISTED]
 
 
-def _at(statement: dict[str, JSON]) -> str:
-    """When an approval was given; it is text in the signed statement."""
+def signed_at(statement: dict[str, JSON]) -> str:
+    """When a person signed; it is text in the signed statement."""
     text = str(statement.get("at"))
     return (
         words.moment(datetime.fromisoformat(text))

@@ -15,9 +15,10 @@ from unicodedata import category
 import segno
 import typst
 
-from retention.document import texts
+from retention.document import JSON, texts
 from retention.errors import VerificationFailed
-from storage.paper.content import page
+from retention.media import Attested
+from storage.paper import by_hand, content
 from storage.paper.parsed import parse
 
 TEMPLATE = 2
@@ -36,7 +37,7 @@ def maker() -> str:
 
 def render(envelope: bytes) -> bytes:
     """The PDF of a certificate, without a signature. Raises `VerificationFailed` when the envelope holds none."""
-    shown = page(parse(envelope))
+    shown = page(envelope)
     known = shown_letters(frozenset(letter for text in texts(shown) for letter in text))
     inputs = {
         "page": _replaced(json.dumps(shown, ensure_ascii=False), known),
@@ -50,6 +51,14 @@ def render(envelope: bytes) -> bytes:
         raise VerificationFailed(
             "this certificate cannot be put on paper", f"the typesetter says: {error.message}"
         ) from None
+
+
+def page(envelope: bytes) -> dict[str, JSON]:
+    """What stands on the page. Raises `VerificationFailed` when the envelope holds no certificate."""
+    parsed = parse(envelope)
+    if isinstance(parsed.facts, Attested):
+        return by_hand.page(parsed.facts, parsed)
+    return content.page(parsed.facts, parsed)
 
 
 def shown_letters(letters: frozenset[str]) -> frozenset[str]:

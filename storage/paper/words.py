@@ -17,6 +17,20 @@ METHODS = {
 }
 """In the sense of NIST SP 800-88."""
 
+MEDIA = {
+    "paper": "Paper",
+    "hard-disk": "Hard disk",
+    "solid-state-disk": "Solid-state disk",
+    "thumb-drive": "Thumb drive",
+    "memory-card": "Memory card",
+    "optical-disc": "Optical disc",
+    "floppy": "Floppy disk",
+    "tape": "Tape",
+    "laptop": "Laptop",
+    "phone": "Phone",
+    "other": "Other",
+}
+
 CUTOFFS = {
     "day": "counted from the end of that day",
     "month": "counted from the end of that month",

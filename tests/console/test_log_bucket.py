@@ -55,15 +55,19 @@ def test_a_case_is_certified_into_the_bucket_and_an_outsider_verifies_it(
     log = copied(bucket, tmp_path / "copy")
     key = library.root / "state" / "evidence" / "retention.pub"
     assert library.done("log", "verify", log, "--key", key, "--json").json["root"] == shown["root"]
-    said = library.done("certificate", "verify", found["path"], "--log", log, "--json")
-    assert [one["result"] for one in said.json["certificates"][0]["steps"]][7:9] == ["passed", "passed"]
+    url = f"s3://{bucket.name}/evidence"
+    assert library.done("log", "verify", url, "--key", key, "--json").json["root"] == shown["root"]
+    for place in (log, url):
+        said = library.done("certificate", "verify", found["path"], "--log", place, "--json")
+        assert [one["result"] for one in said.json["certificates"][0]["steps"]][7:9] == ["passed", "passed"]
     proof = tmp_path / "one.tlog-proof"
     library.done("log", "prove", found["id"], "--to", proof)
     assert proof.read_bytes().startswith(b"c2sp.org/tlog-proof@v1\n")
     old = tmp_path / "old"
     shutil.copy(log / "checkpoint", old)
     library.done("run", "--execute", "--record-type", "camera-footage")
-    assert library.done("log", "consistency", old, "--json").json["old"] == 4
+    for where in ((), ("--log", url, "--key", key)):
+        assert library.done("log", "consistency", old, *where, "--json").json["old"] == 4
     assert library.done("log", "verify", "--checkpoint", old, "--json").json["continues"] == [4]
 
 
@@ -105,3 +109,35 @@ def test_settings_of_the_bucket_that_are_wrong_are_named(
     assert said.code == 2
     assert told in said.err
     assert "zqcanary" not in said.out + said.err
+
+
+def test_a_log_in_a_bucket_is_read_as_the_settings_reach_it_or_not_at_all(
+    library: Library, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.done("run", "--execute", "--record-type", "past-checkouts")
+    (found,) = library.done("certificate", "list", "--json").json["certificates"]
+    verify = ("certificate", "verify", found["path"], "--log")
+    url = f"s3://{bucket.name}/evidence"
+    library.done(*verify, url)
+    said = library(*verify, f"s3://{bucket.name}/elsewhere")
+    assert (said.code, "step 8" in said.out) == (6, True)
+    assert "no keys beside it" in library("log", "verify", url).err
+    assert "write s3://BUCKET/PREFIX" in library(*verify, "s3://").err
+    assert "no such folder" in library(*verify, "elsewhere").err
+    bucket.put("tile/entries/000.p/4", b"torn")
+    key = library.state / "evidence" / "retention.pub"
+    assert library("log", "verify", url, "--key", key).code == 6
+    monkeypatch.delenv("RETENTION_LOG_URL")
+    library.done(*verify, url)
+    for name in ("ENDPOINT", "REGION", "ADDRESSING", "ACCESS_KEY", "SECRET_KEY"):
+        monkeypatch.delenv(f"RETENTION_LOG_S3__{name}")
+    said = library(*verify, url)
+    assert said.code == 2
+    assert "RETENTION_LOG_S3__REGION" in said.err
+    monkeypatch.setenv("RETENTION_LOG_URL", url)
+    monkeypatch.setenv("RETENTION_LOG_S3__ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("RETENTION_LOG_S3__ACCESS_KEY", "a")
+    monkeypatch.setenv("RETENTION_LOG_S3__SECRET_KEY", "b")
+    said = library(*verify, url)
+    assert said.code == 7
+    assert "the log's bucket" in said.err

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from retention import envelope, facts
+from retention import envelope, facts, media
 from retention.approval import ApprovalStatement
 from retention.certificate import Certificate, derived, irrecoverable_from, predicate, statement
 from retention.document import camel, read, texts
@@ -18,6 +18,7 @@ from retention.errors import Refused, VerificationFailed
 from retention.facts import Facts, LocationReport, Method, Residual, State, Window, duration
 from retention.schedule import Period
 from retention.signed import Assertion
+from tests.retention import media_facts
 from tests.retention.authenticator import by_passkeys
 from tests.retention.certificate_facts import (
     COUNSEL,
@@ -61,17 +62,37 @@ def test_a_certificate_approved_by_passkeys_conforms_too_and_others_say_nothing_
     assert "assertion" not in json.dumps(statement(certificate()))
 
 
+def test_a_certificate_of_media_conforms_too_and_not_as_one_of_the_other_kind() -> None:
+    made = json.loads(envelope.read(media_facts.sealed()).payload)
+    CONFORMS.validate(made)
+    assert not CONFORMS.is_valid({**made, "predicateType": statement(certificate())["predicateType"]})
+    predicate = made["predicate"]
+    for group in predicate:
+        lacking = {**made, "predicate": {name: v for name, v in predicate.items() if name != group}}
+        assert not CONFORMS.is_valid(lacking)
+    summary = {"media": 1, "method": "destroy", "result": "passed", "seen": 1}
+    wrong: list[dict[str, Any]] = [{"patron": "x"}, {"signed": predicate["signed"][:3]}, {"signed": predicate["signed"][::-1]}, {"summary": summary}]
+    for change in wrong:
+        assert not CONFORMS.is_valid({**made, "predicate": {**predicate, **change}}), change
+
+
 def test_the_schema_knows_exactly_the_fields_that_are_written() -> None:
     CONFORMS.check_schema(SCHEMA)
     kinds = [kind for kind in vars(facts).values() if dataclasses.is_dataclass(kind) and kind is not Facts]
-    for kind in (*kinds, ApprovalStatement, Assertion):
+    for kind in (*kinds, ApprovalStatement, Assertion, media.Lot, media.StepStatement, media.Trail):
         described = SCHEMA["$defs"][typing.cast(type, kind).__name__]
         fields = dataclasses.fields(kind)
         assert sorted(described["properties"]) == sorted(camel(field.name) for field in fields)
         always = [camel(field.name) for field in fields if not field.metadata.get("optional")]
         assert sorted(described["required"]) == sorted(always)
-    top = SCHEMA["properties"]["predicate"]
-    assert sorted(top["required"]) == sorted(top["properties"]) == sorted(predicate(certificate()))
+    by_hand = typing.cast("dict[str, Any]", media.statement(media_facts.facts())["predicate"])
+    for name, made in (("CertificateOfDestruction", predicate(certificate())), ("AttestedDestruction", by_hand)):
+        top = SCHEMA["$defs"][name]
+        assert sorted(top["required"]) == sorted(top["properties"]) == sorted(made)
+    for name in ("summary", "exceptions"):
+        assert sorted(SCHEMA["$defs"][f"Attested{name.title()}"]["properties"]) == sorted(by_hand[name])
+    kinds_of_media = SCHEMA["$defs"]["Lot"]["properties"]["media"]["items"]["allOf"][1]["properties"]["mediaType"]
+    assert kinds_of_media["enum"] == [kind.value for kind in media.MediaType]
 
 
 def test_every_field_is_explained_in_the_documentation() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
+
 import httpx
 from playwright.sync_api import Browser, expect
 
@@ -84,6 +88,42 @@ def test_every_page_answers_json_and_is_in_the_document(site: Standing) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             assert operation["x-act"] in acts
+
+
+MEDIA = "make,model,serial,property_number,media_type,source,categorization\nAcme,D2,ZA7,LIB-7,hard-disk,recorder at Main,confidential\n"
+
+
+def test_a_certificate_of_media_is_found_shown_verified_and_handed_on(site: Standing, browser: Browser) -> None:
+    path = site.library.root / "media.csv"
+    path.write_text(MEDIA)
+    site.run("person", "add", "guard", "--full-name", "Guy Guard", "--title", "Guard", "--role", "second-custodian", "--as", "administrator")
+    planned = site.run(
+        "media", "plan", "--media", str(path), "--record-type", "camera-footage", "--record-type", "past-checkouts", "--from", "2034-01-01",
+        "--to", "2034-12-31", "--as", "director", "--json",
+    )  # fmt: skip
+    lot = str(json.loads(planned)["lot"]["id"])
+    site.run("media", "approve", lot, "--as", "deputy")
+    site.run("media", "attest", lot, "--method", "destroy", "--technique", "shredder", "--as", "director")
+    site.run("media", "witness", lot, "--as", "guard")
+    site.run("certificate", "pdf", lot)
+    with visitor(browser, site.house, "auditor", viewport=NARROW) as page:
+        page.goto("/certificates?record_type=camera-footage")
+        page.get_by_role("link", name=lot).click()
+        for told in ("Verified just now", "Attested by people", "ZA7", "Witnessed by Guy Guard, Guard"):
+            expect(page.locator("main")).to_contain_text(told)
+        expect(page.get_by_role("link", name="Download the PDF")).to_be_visible()
+        accessible(page)
+    with site.house.client("auditor") as client:
+        found = client.get("/certificates.json", params={"text": lot}).json()["certificates"]
+        assert [(one["record_types"], one["attested"]) for one in found] == [(["camera-footage", "past-checkouts"], True)]
+        listed = client.get("/certificates.json").json()["certificates"]
+        assert [one["id"] == lot for one in listed] == [True, False, False]
+        assert client.get("/certificates.json", params={"record_type": "vendor-exports"}).json()["certificates"] == []
+        assert client.get(f"/certificates/{lot}.json").json()["verification"]["ok"] is True
+        assert client.get(f"/certificates/{lot}/page").content.startswith(b"%PDF-")
+        with zipfile.ZipFile(io.BytesIO(client.get(f"/certificates/{lot}/bundle").content)) as packed:
+            packed.extractall(site.library.root / "bundle")
+    assert "failed" not in site.run("certificate", "verify", str(site.library.root / "bundle" / lot))
 
 
 def accepted(client: httpx.Client, path: str) -> httpx.Response:

@@ -10,6 +10,7 @@ from sqlalchemy import Select
 
 from storage.ledger import lists
 from storage.ledger.cases import CaseState
+from storage.ledger.certificates import attested_query
 from tests.web.house import House
 
 BEFORE = (datetime(2025, 6, 2, tzinfo=UTC), "C20250602-00000000")
@@ -20,6 +21,9 @@ QUERIES: dict[str, Select[Any]] = {
     "certificates": lists.certificates_query(None, "", None, 50),
     "certificates, the next page": lists.certificates_query(None, "", BEFORE, 50),
     "certificates of a case": lists.certificates_query(None, "C20250602-00000000", None, 50),
+    "certificates of media": attested_query("", None, 50),
+    "certificates of media, the next page": attested_query("", BEFORE, 50),
+    "the certificate of one lot": attested_query("M20250602-00000000", None, 50),
     "events": lists.events_query(None, None, 50),
     "events, the next page": lists.events_query(None, 1000, 50),
     "events about something": lists.events_query("C20250602-00000000", None, 50),

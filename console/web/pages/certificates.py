@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from console.cli.words import CERTIFICATE_STATES
+from console.cli.words import CERTIFICATE_STATES, MEDIA_STEPS
 from console.web import cursor
 from console.web.desk import Desk
 from console.web.doors import Doors, Here, Visit
@@ -74,13 +74,13 @@ def show(visit: Here, id: str) -> Response:
     facts = {
         "certificate": {
             "id": certificate.id, "case": certificate.case_id, "state": certificate.state, "issued_at": certificate.at,
-            "final_from": certificate.final_from,
+            "attested": certificate.attested, "final_from": certificate.final_from,
         },
         "statement": statement, "verification": None if isinstance(report, str) else report.document(),
     }  # fmt: skip
     return visit.page(
-        "certificate.html", title=f"Certificate {certificate.id}", facts=facts, certificate=certificate, report=report,
-        predicate=statement["predicate"], published=published, states=CERTIFICATE_STATES,
+        "certificate_by_hand.html" if certificate.attested else "certificate.html", title=f"Certificate {certificate.id}", facts=facts, certificate=certificate, report=report,
+        predicate=statement["predicate"], published=published, states=CERTIFICATE_STATES, steps=MEDIA_STEPS,
     )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def found(visit: Visit, id: str) -> Certificate:
 
 def line_facts(line: CertificateLine) -> dict[str, Any]:
     return {
-        "id": line.id, "case": line.case_id, "record_type": line.record_type, "state": line.state,
+        "id": line.id, "case": line.case_id, "record_types": line.record_types, "state": line.state, "attested": line.attested,
         "final_from": line.final_from, "issued_at": line.at,
     }  # fmt: skip
 

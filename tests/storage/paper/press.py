@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
+from itertools import cycle, islice
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from retention.facts import AppliedRule, Medium, Method, Person, Residual, State, Window
+from retention.media import MediaType
 from storage.paper.document_key import DocumentKey, load, self_signed
 from storage.paper.signature import printed
 from storage.sealed.erasures import DOUBTFUL, REVIVED
 from tests.retention import certificate_facts as invented
+from tests.retention import media_facts as by_people
 
 BEGUN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MEMBERS = ("Μαρία Παπαδοπούλου-Κωνσταντινίδου", "Олександр Шевченко", "Nguyễn Thị Minh Khai", "שרה כהן", "محمد عبد الله",
@@ -111,6 +115,32 @@ def superseded() -> bytes:
         residual=Residual(
             windows=(Window(copy="backups", store="evergreen", until=date(2027, 2, 18)), DOUBTFUL)
         ),
+    )
+
+
+def by_hand(**disk: str) -> bytes:
+    """Two media destroyed by hand."""
+    paper = Medium(make="", model="", serial="", property_number=None, media_type="paper", source="desk at Main", categorization="confidential")  # fmt: skip
+    return by_people.sealed(by_people.lot(media=(replace(by_people.DISK, **disk), paper)))
+
+
+def heap() -> bytes:
+    """Many media with long names in many scripts, of many series."""
+    first = by_people.lot()
+    (authority,) = first.authorities
+    series = tuple(
+        replace(authority, record_type=f"series-{n}", title=f"Series {n}: {'registrations of the branches ' * n}".strip())
+        for n in range(1, 6)
+    )
+    media = tuple(
+        Medium(
+            make=name[:40], model="Barracuda ST1000DM003-1CH162" + "x" * n, serial=f"{'W1D' * (n % 9 + 1)}{n:06d}", property_number=None if n % 3 else f"LIB-{n}",
+            media_type=kind.value, source="Basement of the Main Library, cage 4, shelf " + str(n), categorization="confidential" if n % 2 else "highly restricted: juveniles",
+        )
+        for n, (name, kind) in enumerate(zip(cycle(MEMBERS), islice(cycle(MediaType), 24), strict=False))
+    )  # fmt: skip
+    return by_people.sealed(
+        by_people.lot(authorities=series, media=media), technique="disk shredder, 2 mm"
     )
 
 

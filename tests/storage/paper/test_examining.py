@@ -57,8 +57,9 @@ def failed(examined: Examined) -> list[str]:
     return [step.id for step in examined.steps if step.result is Result.FAILED]
 
 
-def test_a_page_as_it_was_printed_passes_every_step(examiner: Examiner) -> None:
-    examined = examine(examiner, PAGE)
+@pytest.mark.parametrize("page", [PAGE, press.page(press.by_hand())], ids=["read back", "by hand"])
+def test_a_page_as_it_was_printed_passes_every_step(examiner: Examiner, page: bytes) -> None:
+    examined = examine(examiner, page)
     assert results(examined) == dict.fromkeys(("P1", "P2", "P3", "P4"), "passed")
     assert (examined.ok, examined.verdict) == (True, "")
 
@@ -159,13 +160,19 @@ def signed(
         return press.page(envelope)
 
 
+@pytest.mark.parametrize(
+    ("better", "attached"),
+    [
+        (invented.sealed(what__locations=(invented.place(withheld=0, destroyed=5, seen_absent=5),)), press.ENVELOPE),
+        (press.by_hand(serial="ZA2"), press.by_hand()),
+    ],
+    ids=["more is gone", "another disk"],
+)  # fmt: skip
 def test_pages_that_say_something_else_than_their_envelope_are_found(
-    examiner: Examiner, monkeypatch: pytest.MonkeyPatch
+    examiner: Examiner, monkeypatch: pytest.MonkeyPatch, better: bytes, attached: bytes
 ) -> None:
-    """Signed by the library itself: the picture says that more is gone than what is attached."""
-    better = invented.sealed(what__locations=(invented.place(withheld=0, destroyed=5, seen_absent=5),))
+    """Signed by the library itself: the picture says something else than what is attached."""
     shown = render(better)
-    attached = press.ENVELOPE
 
     def swapped(_: bytes) -> bytes:
         return _with_attachment(shown, attached)

@@ -18,9 +18,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 
 from retention import envelope as envelopes
 from retention.errors import VerificationFailed
-from storage.paper.content import page
-from storage.paper.parsed import parse
-from storage.paper.printer import UNKNOWN_LETTER, maker, render, shown_letters
+from storage.paper.printer import UNKNOWN_LETTER, maker, page, render, shown_letters
 from storage.sealed.erasures import REVIVED
 from tests.retention import certificate_facts as invented
 from tests.retention.authenticator import by_passkeys
@@ -32,6 +30,8 @@ CASES = {
     "crowded": press.crowded,
     "final": press.final,
     "superseded": press.superseded,
+    "by-hand": press.by_hand,
+    "heap": press.heap,
 }
 
 
@@ -192,7 +192,7 @@ def test_the_checkpoint_of_the_log_is_told_in_its_own_words() -> None:
         ),
         ("?", "?"),
     ):
-        shown = page(parse(invented.sealed(evidence__checkpoint=checkpoint)))
+        shown = page(invented.sealed(evidence__checkpoint=checkpoint))
         assert ["Log before it", told] in cast("list[object]", shown["evidence"])
 
 
@@ -220,7 +220,7 @@ def test_the_canonical_data_stays_what_it_was() -> None:
 def test_a_passkey_is_called_one_among_the_keys() -> None:
     first, _ = by_passkeys()
     approvals = (first, invented.approved(invented.COUNSEL, "Jo Reyes"))
-    text = json.dumps(page(parse(invented.sealed(people__approvals=approvals))), ensure_ascii=False)
+    text = json.dumps(page(invented.sealed(people__approvals=approvals)), ensure_ascii=False)
     assert "Passkey of Mei Lind" in text
     assert first.keyid in text
     assert "Key of Jo Reyes" in text
