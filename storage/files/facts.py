@@ -18,7 +18,8 @@ from retention.holds import Hold
 from retention.layout import EARLIEST_YEAR, Impossible, Layout, Placed, compile_layout
 from retention.naming import Naming
 from retention.records import Personal, Record, Span, Value
-from retention.schedule import Camera, TreeLocation, TriggerKind
+from retention.schedule import Camera, ConsentRecord, TreeLocation, TriggerKind
+from storage.consents import Consents, Unasked
 from storage.files.footage import Readings, Timeline, is_footage, span_of
 from storage.files.lines import Identity, to_text
 from storage.files.recorder import NOTHING, PROTECTED, Protection
@@ -52,7 +53,11 @@ class Register(Protocol):
         ...
 
     def withdrew(self, subject: str) -> bool:
-        """Whether the person withdrew consent."""
+        """Whether it was noted that the person withdrew consent."""
+        ...
+
+    def consents(self, recorded: ConsentRecord) -> Consents:
+        """Who consents, as the store that records it says at this moment. Raises `StoreUnavailable`."""
         ...
 
 
@@ -64,6 +69,9 @@ class NoRegister:
 
     def withdrew(self, subject: str) -> bool:
         return False
+
+    def consents(self, recorded: ConsentRecord) -> Consents:
+        return Unasked()
 
 
 class Found(NamedTuple):

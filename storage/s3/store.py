@@ -21,6 +21,7 @@ from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from retention.records import Record
 from storage.contract import Claim, Finding, Lines, Pace, Survey
+from storage.files.checks import consent_findings
 from storage.files.facts import UNRECOGNISED, Facts, NoRegister, Register, tree_location
 from storage.rows import survey as rows
 from storage.rows.claim import claim as rows_claim
@@ -92,6 +93,7 @@ class S3Store:
             *checks.layout_findings(criteria, facts),
             *checks.row_findings(criteria, self._wire, self._locks),
             *checks.gate_findings(criteria, self._gate),
+            *consent_findings(criteria, self._register()),
             *checks.bucket_findings(criteria, self._wire, self._locks, self._pushed.enforced()),
         ]
 
