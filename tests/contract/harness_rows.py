@@ -98,6 +98,7 @@ class RowsHarness:
         self._write, self._read = FORMS[form]
         self._seeds: dict[int, Seed] = {}
         self._lock = Lock()
+        self._known: dict[Path, tuple[tuple[int, int, int], list[Record]]] = {}
         self._place.mkdir(parents=True)
         self._stores: list[Store] = []
         rows: dict[Path, list[Record]] = {}
@@ -220,7 +221,16 @@ class FolderRows(RowsHarness):
         return FileStore("exports", self._root, now=lambda: NOW)
 
     def _contents(self, path: Path) -> list[list[Record]]:
-        return [self._read(path)] if path.is_file() else []
+        """Read again only where it is another file than before: the suite asks for one record after the other."""
+        try:
+            status = path.stat()
+        except OSError:
+            return []
+        seen = (status.st_ino, status.st_size, status.st_ctime_ns)
+        before = self._known.get(path)
+        if before is None or before[0] != seen:
+            before = self._known[path] = seen, self._read(path)
+        return [before[1]]
 
     def _put(self, path: Path, records: Sequence[Record]) -> None:
         aside = self._root.parent / f"{path.name}.aside"
