@@ -477,6 +477,10 @@ class StoreMap(Mapping[str, Store]):
             register=self._register,
         )
 
+    def state_of(self, name: str) -> Path:
+        """The private folder of a store, for what it must remember."""
+        return self._settings.state_dir / "stores" / name
+
     def address(self, name: str) -> Address:
         """Where the bucket of a store of kind s3 is. Raises `SettingsError`."""
         key = self._key(name) or name
@@ -493,8 +497,9 @@ class StoreMap(Mapping[str, Store]):
             raise SettingsError(
                 f"store {name} needs a gate that all machines share", f"set RETENTION_STORES__{key.upper()}__GATE to a folder on a disk they share"
             )  # fmt: skip
-        folder = self._settings.state_dir / "stores" / name
-        return S3Store(name, where, state=folder, gate=settings.gate, now=self._now, register=self._register)
+        return S3Store(
+            name, where, state=self.state_of(name), gate=settings.gate, now=self._now, register=self._register
+        )
 
 
 def write_secret(path: Path, content: bytes) -> None:

@@ -162,7 +162,9 @@ class S3Store:
                         rewritten=self._rewritten,
                     )  # fmt: skip
                 return
-            yield S3Batch(criteria, self._locks, self._requests(), ticket, self._now())
+            yield S3Batch(
+                criteria, self._locks, self._requests(), ticket, self._now(), register=self._register()
+            )
 
     def barrier(self, timeout: float) -> None:
         self._gate.pass_barrier(timeout)
@@ -219,7 +221,7 @@ class S3Store:
         self._wire.close()
 
     def _look(self, criteria: Criteria, holds: Sequence[Hold]) -> Look:
-        return Look(criteria, self._locks, self._state, self._now(), holds)
+        return Look(criteria, self._locks, self._state, self._now(), holds, register=self._register())
 
     def _requests(self) -> ThreadPoolExecutor:
         with self._making:
