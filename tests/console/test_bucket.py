@@ -269,8 +269,12 @@ REGISTERED = """
 [record-type.letters.location.export]
 purpose = "collection of debts"
 recipient = "Agency"
-consent = { category = "opted in", store = "ils", table = "opted_in", subject = "card" }
 attestation = true
+[record-type.letters.location.export.consent]
+category = "opted in"
+store = "ils"
+table = "opted_in"
+subject = "card"
 """
 
 
