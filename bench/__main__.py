@@ -15,7 +15,19 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import console as pages
-from bench import evergreen, evidence, files, keys, memory, plan, purge_mariadb, purge_postgresql, s3, seal
+from bench import (
+    evergreen,
+    evidence,
+    files,
+    keys,
+    memory,
+    objects,
+    plan,
+    purge_mariadb,
+    purge_postgresql,
+    s3,
+    seal,
+)
 from bench.report import Findings, show
 from bench.sizes import Scale
 from tests.servers.process import ServerUnavailable
@@ -26,6 +38,7 @@ BENCHES: dict[str, Callable[[Scale], Findings]] = {
     "plan": plan.measure,
     "files": files.measure,
     "s3": s3.measure,
+    "objects": objects.measure,
     "evergreen": evergreen.measure,
     "memory": memory.measure,
     "seal": seal.measure,

@@ -7,13 +7,14 @@ a round whose certificate does not verify completely is an error, not a number.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from flows import running
+from flows.clock import clock
 from flows.settings import Settings, StoreSettings
 from flows.wiring import Site
 from retention.holds import Matter, MatterKind, Scope
@@ -56,12 +57,16 @@ class Round:
 
 
 @contextmanager
-def site(folder: Path, schedule: str, stores: Mapping[str, StoreSettings]) -> Iterator[Site]:
+def site(
+    folder: Path, schedule: str, stores: Mapping[str, StoreSettings], now: Callable[[], datetime] = clock
+) -> Iterator[Site]:
     """A new site whose state lies in ``folder``."""
     folder.mkdir(parents=True)
     policies = folder / "policies.toml"
     policies.write_text(LIBRARY + schedule, encoding="utf-8")
-    made = Site(Settings(_env_file=None, policies=policies, state_dir=folder / "state", stores=dict(stores)))
+    made = Site(
+        Settings(_env_file=None, policies=policies, state_dir=folder / "state", stores=dict(stores)), now
+    )
     try:
         made.set_up()
         yield made
@@ -115,17 +120,32 @@ def _verified(site: Site, path: Path) -> None:
 
 def place_holds(site: Site, scopes: Iterable[Scope]) -> int:
     """Place holds as a custodian does, barriers included. Returns how many."""
-    key = generate("custodian")
-    person = Person(
-        name="custodian", full_name="A Custodian", title="Library Director", role=Role.CUSTODIAN, public_key=key.public.text,
-        added_at=site.now(),
-    )  # fmt: skip
-    site.ledger.people.add(person, actor="bench")
+    by = custodian(site, "custodian")
     placed = 0
     for placed, scope in enumerate(scopes, start=1):
         matter = Matter(number=f"M-{placed}", kind=MatterKind.SUBPOENA, issuing_authority="District Court")
-        site.enforcing.place(scope, matter, Signatory(person=person, key=key))
+        site.enforcing.place(scope, matter, by)
     return placed
+
+
+def custodian(site: Site, name: str) -> Signatory:
+    """A new custodian with a key of their own."""
+    key = generate(name)
+    person = Person(
+        name=name, full_name=f"A Custodian, {name}", title="Library Director", role=Role.CUSTODIAN, public_key=key.public.text,
+        added_at=site.now(),
+    )  # fmt: skip
+    site.ledger.people.add(person, actor="bench")
+    return Signatory(person=person, key=key)
+
+
+def release_holds(site: Site) -> timedelta:
+    """Release every hold as two custodians do. Returns how long they still keep."""
+    one, two, grace = custodian(site, "first"), custodian(site, "second"), timedelta(days=1)
+    for file in site.ledger.holds.list():
+        site.holding.request_release(file.id, one, b"dismissed")
+        site.holding.approve_release(file.id, two, grace)
+    return 2 * grace
 
 
 def on_subjects(subjects: Iterable[int], per_hold: int = 2) -> Iterator[Scope]:

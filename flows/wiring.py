@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property, lru_cache
@@ -23,14 +23,16 @@ from retention.errors import (
     LedgerUnavailable,
     ScheduleInvalid,
     SettingsError,
+    StoreUnavailable,
     UsageError,
 )
 from retention.loader import load
 from retention.note import COSIGNATURE, NoteKey
-from retention.schedule import Disposition, Schedule, StoreDeclaration, StoreKind, TreeLocation
+from retention.schedule import ConsentRecord, Disposition, Schedule, StoreDeclaration, StoreKind, TreeLocation
 from retention.signing import load_private
 from storage import witnessing
 from storage.certifying import Certifier
+from storage.consents import Consents, Recorded
 from storage.contract import Pace, Store, pace_of
 from storage.destroy import Destroyer
 from storage.disposing_media import MediaDisposal
@@ -46,6 +48,7 @@ from storage.keys.keystore import KeyStore
 from storage.keys.opening import KeySite
 from storage.keys.worker import KeyWorker
 from storage.kms_signing import KmsSigner
+from storage.ledger.exports import Snapshot
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import KEY_BYTES
 from storage.log import Log
@@ -133,8 +136,17 @@ class Site:
         declared = {store.name: store for store in self.schedule.stores}
         return StoreMap(
             declared, self.settings, self.now, self._sealing if self.seals else None,
-            lambda: LaterRegister(self.ledger.exports.snapshot),
+            lambda: LaterRegister(self.ledger.exports.snapshot, self._consents),
         )  # fmt: skip
+
+    def _consents(self, recorded: ConsentRecord) -> Recorded:
+        """Who consents at this moment, as another store says. Raises `StoreUnavailable`."""
+        try:
+            store = self.stores.database(recorded.store)
+        except SettingsError as error:
+            raise StoreUnavailable(f"who consents cannot be asked: {error.message}", error.hint) from None
+        with closing(store), closing(store.consenting(recorded)) as stretches:
+            return Recorded(recorded, stretches)
 
     def _sealing(self, store: Store) -> Store:
         """A store with its sealed side."""
@@ -346,11 +358,13 @@ def key_site(settings: Settings) -> KeySite:
 class LaterRegister:
     """The registry of exports at the moment when it is first asked: most locations never ask."""
 
-    def __init__(self, snapshot: Callable[[], Register]) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot], asking: Callable[[ConsentRecord], Consents]) -> None:
         self._snapshot = snapshot
+        self._asking = asking
+        self._asked: dict[ConsentRecord, Consents] = {}
 
     @cached_property
-    def _now(self) -> Register:
+    def _now(self) -> Snapshot:
         return self._snapshot()
 
     def produced(self, store: str, path: str) -> datetime | None:
@@ -358,6 +372,11 @@ class LaterRegister:
 
     def withdrew(self, subject: str) -> bool:
         return self._now.withdrew(subject)
+
+    def consents(self, recorded: ConsentRecord) -> Consents:
+        if recorded not in self._asked:
+            self._asked[recorded] = self._asking(recorded)
+        return self._asked[recorded]
 
 
 class StoreMap(Mapping[str, Store]):
@@ -458,6 +477,10 @@ class StoreMap(Mapping[str, Store]):
             register=self._register,
         )
 
+    def state_of(self, name: str) -> Path:
+        """The private folder of a store, for what it must remember."""
+        return self._settings.state_dir / "stores" / name
+
     def address(self, name: str) -> Address:
         """Where the bucket of a store of kind s3 is. Raises `SettingsError`."""
         key = self._key(name) or name
@@ -474,8 +497,9 @@ class StoreMap(Mapping[str, Store]):
             raise SettingsError(
                 f"store {name} needs a gate that all machines share", f"set RETENTION_STORES__{key.upper()}__GATE to a folder on a disk they share"
             )  # fmt: skip
-        folder = self._settings.state_dir / "stores" / name
-        return S3Store(name, where, state=folder, gate=settings.gate, now=self._now, register=self._register)
+        return S3Store(
+            name, where, state=self.state_of(name), gate=settings.gate, now=self._now, register=self._register
+        )
 
 
 def write_secret(path: Path, content: bytes) -> None:

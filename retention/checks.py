@@ -18,6 +18,7 @@ from retention.problems import quote
 from retention.reading import Report
 from retention.records import Value
 from retention.schedule import (
+    WITHDRAWN,
     Cutoff,
     Disposition,
     Period,
@@ -168,6 +169,8 @@ def _rules_out(one: Condition, other: Condition) -> bool:
 
 
 def _tree(location: TreeLocation, record_type: RecordType, path: Path, report: Report) -> None:
+    if location.recorded is not None:
+        _recorded_consent(location, record_type, (*path, "export", "consent"), report)
     if location.rows is not None:
         _rows_inside(location, location.rows, record_type, (*path, "rows"), report)
         return
@@ -187,6 +190,20 @@ def _tree(location: TreeLocation, record_type: RecordType, path: Path, report: R
                 "files have no columns to ask",
                 "declare it on a table, or narrow by location",
             )
+
+
+def _recorded_consent(location: TreeLocation, record_type: RecordType, path: Path, report: Report) -> None:
+    """A consent that is asked person by person needs rows with a person in them, and a condition that asks for it."""
+    if location.rows is None:
+        message = "consent that a store records is asked for each row, and these files go whole"
+        report.add(
+            path, "P039", message, "say what makes a row: [….location.rows], or name the category only"
+        )
+        return
+    asking = [location.consent, location.blocked, *(rule.when for rule in record_type.rules)]
+    if not any(WITHDRAWN in columns(condition) for condition in asking if condition is not None):
+        message = "no condition asks whether consent was withdrawn: nobody would ever be looked up"
+        report.add(path, "P039", message, f'give the location consent = "{WITHDRAWN} = false"')
 
 
 def _rows_inside(

@@ -44,7 +44,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A place and how it stands. ``why``: the record types, or the exemption's reason. ``signs``: what looks like personal data.
+    """A place and how it stands. ``why``: the record types, the exemption's reason, or who asks an uncovered table for consent.
+    ``signs``: what looks like personal data.
 
     ``new``, ``gone``: columns that came or went since the columns were last accepted.
     """
@@ -153,11 +154,18 @@ class _Tables:
                 if location.subject == location.key:
                     patrons.add(location.table)
         self._patrons = frozenset(patrons)
+        self._asked: dict[str, list[tuple[str, str]]] = {}
+        for record_type in schedule.record_types:
+            for location in record_type.locations:
+                recorded = location.recorded if isinstance(location, TreeLocation) else None
+                if recorded is not None and recorded.store == store:
+                    asked = self._asked.setdefault(recorded.table.lower(), [])
+                    asked.append((record_type.id, recorded.subject))
         self._exempt = _exemptions(schedule, store)
 
     def verdict(self, place: Place) -> Verdict:
-        patrons = self._patrons
-        found = signs(place, patrons)
+        asked = [one for name in place.names for one in self._asked.get(name.lower(), ())]
+        found = tuple(dict.fromkeys((*signs(place, self._patrons), *(column for _, column in asked))))
         for name in place.names:
             types = self._covered.get(name.lower())
             if types:
@@ -172,7 +180,8 @@ class _Tables:
                     store=self._store, place=place, standing=Standing.EXEMPT, why=(reason,), signs=found
                 )
         standing = Standing.UNCOVERED if found else Standing.NO_SIGN
-        return Verdict(store=self._store, place=place, standing=standing, signs=found)
+        why = tuple(dict.fromkeys(f"asked for the consent of {id}" for id, _ in asked))
+        return Verdict(store=self._store, place=place, standing=standing, why=why, signs=found)
 
 
 class _Folders:

@@ -16,6 +16,7 @@ from retention.problems import did_you_mean, quote
 from retention.reading import Table
 from retention.schedule import (
     Camera,
+    ConsentRecord,
     Dependent,
     ExportRule,
     Library,
@@ -33,7 +34,7 @@ BROKEN: Condition = Or(())
 
 TABLE_KINDS = (TriggerKind.TIMESTAMP, TriggerKind.DATE)
 TREE_KINDS = (TriggerKind.NAME, TriggerKind.MODIFIED, TriggerKind.CHANGED, TriggerKind.REGISTERED)
-OBJECT_KINDS = (TriggerKind.NAME, TriggerKind.MODIFIED)
+OBJECT_KINDS = (TriggerKind.NAME, TriggerKind.MODIFIED, TriggerKind.REGISTERED)
 """A bucket knows one time of an object, and nobody can set it back."""
 
 _FOR_TABLES = dict.fromkeys(
@@ -71,7 +72,6 @@ _FOR_TREES = dict.fromkeys(
 _FOR_FOLDERS = {
     "unit": "objects go one by one: a bucket has no folders",
     "recorder": "recorders write to folders",
-    "export": "the registry of exports is for files on a disk",
     "vault": "in a bucket holds are kept by its own Object Lock",
 }
 _FOR_BUCKETS = {"upload-within": "it is for locations in a store of kind s3"}
@@ -133,7 +133,7 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
             max_length=length or 0.0,
             settle=table.optional("settle", fields.seconds, 0.0) or 0.0,
             rows=rows,
-            export=None if is_bucket else _export(table),
+            export=_export(table, stores),
             cameras=_cameras(table),
             recorder=None if is_bucket else table.optional("recorder", fields.one_of("frigate"), ""),
             vault=None if is_bucket else _vault(table, store, stores),
@@ -187,16 +187,18 @@ def _rows(table: Table) -> Rows | None:
     return rows
 
 
-def _export(table: Table) -> ExportRule | None:
+def _export(table: Table, stores: Mapping[str, StoreKind]) -> ExportRule | None:
     """What the files are exports for. A purpose without a ground or a consent is no ground."""
     inner = table.table("export")
     if inner is None:
         return None
+    consent, recorded = _consent(inner, stores)
     rule = ExportRule(
         purpose=inner.required("purpose", fields.text, ""),
         recipient=inner.required("recipient", fields.text, ""),
         ground=inner.optional("ground", fields.text, "") or "",
-        consent=inner.optional("consent", fields.text, "") or "",
+        consent=consent,
+        recorded=recorded,
         attestation=inner.optional("attestation", fields.boolean, False) or False,
         reused=inner.optional("names-reused", fields.boolean, False) or False,
     )
@@ -208,6 +210,28 @@ def _export(table: Table) -> ExportRule | None:
         )
     inner.close()
     return rule
+
+
+def _consent(export: Table, stores: Mapping[str, StoreKind]) -> tuple[str, ConsentRecord | None]:
+    """The opt-in category in words, or as a table that says which store records it."""
+    if not export.has_table("consent"):
+        return export.optional("consent", fields.text, "") or "", None
+    table = export.table("consent")
+    assert table is not None  # it has one
+    store = table.required("store", fields.text, "")
+    if store and stores.get(store) is not StoreKind.DATABASE:
+        hint = did_you_mean(store, stores) or "who consents is asked of a store of kind database"
+        what = "is no database" if store in stores else "is no store of this schedule"
+        table.problem("P021", f"{quote(store)} {what}", hint, "store")
+    recorded = ConsentRecord(
+        store=store,
+        table=table.required("table", fields.table_name, ""),
+        subject=table.required("subject", fields.column, ""),
+        when=table.optional("when", fields.condition, BROKEN),
+    )
+    category = table.required("category", fields.text, "?")
+    table.close()
+    return category, recorded
 
 
 def _cameras(table: Table) -> dict[str, Camera]:

@@ -88,6 +88,10 @@ class Table:
             return None
         return Table(found, (*self.path, key), self.report)
 
+    def has_table(self, key: str) -> bool:
+        """Whether the key's value is a table: some keys may be text or a table."""
+        return isinstance(self._values.get(key), dict)
+
     def named_tables(self, key: str) -> dict[str, Table]:
         """The tables ``[key.NAME]`` by name."""
         parent = self.table(key)

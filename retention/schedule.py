@@ -193,18 +193,37 @@ class Rows:
     """Anonymize: columns that are set to a fixed value."""
 
 
+WITHDRAWN = "withdrawn"
+"""What conditions on rows may ask besides their columns: whether the person took back the consent that the export rests on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentRecord:
+    """Where another store records who consents: a table (or view) of a database, in which ``subject`` names people as the rows do.
+
+    Who has a row that ``when`` (``None``: any row) is true of consents. Who has none does not, or no longer.
+    """
+
+    store: str
+    table: str
+    subject: str
+    when: Condition | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRule:
     """What the files of a location are exports for: entered in the registry for each of them when it is first seen.
 
     ``ground``: the law or contract they rest on, or ``""``; ``consent``: the opt-in category that each person in them chose, or
-    ``""``. One of the two is given. ``attestation``: the recipient has to confirm that its copy is destroyed.
+    ``""``. One of the two is given. ``recorded``: where that consent is recorded, if a store can be asked.
+    ``attestation``: the recipient has to confirm that its copy is destroyed.
     """
 
     purpose: str
     recipient: str
     ground: str = ""
     consent: str = ""
+    recorded: ConsentRecord | None = None
     attestation: bool = False
     reused: bool = False
     """A producer writes the next export under the same name: another content is another export."""
@@ -248,6 +267,11 @@ class TreeLocation(Location):
     """Store into which held files are copied out, because whoever writes this tree may delete or truncate them."""
     vault_of: str | None = None
     """This location is the vault of a location in that store: nothing in it is still being written."""
+
+    @property
+    def recorded(self) -> ConsentRecord | None:
+        """Where another store records the consent that the rows here rest on."""
+        return None if self.export is None else self.export.recorded
 
     @property
     def stores(self) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from storage.rows.forms import open_form
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """``rows``: ``None`` where they cannot be counted. ``digest``: SHA-256 (hex). ``identity``: inode, size, time of modification."""
+    """``rows``: ``None`` where they cannot be counted. ``digest``: SHA-256 (hex). ``identity``: what changes when it is written again,
+    as `storage.exports.lying` has it."""
 
     columns: tuple[str, ...]
     rows: int | None
@@ -23,12 +24,12 @@ class Content:
     identity: tuple[int, int, int]
 
 
-def describe(name: str, file: BinaryIO, encoding: str = "utf-8") -> Content:
+def describe(name: str, file: BinaryIO, identity: tuple[int, int, int], encoding: str = "utf-8") -> Content:
     """Read a file to its end. Raises ``OSError``."""
-    status = os.fstat(file.fileno())
-    digest = hashlib.sha256()
+    digest, size = hashlib.sha256(), 0
     while block := file.read(1 << 20):
         digest.update(block)
+        size += len(block)
     file.seek(0)
     columns: tuple[str, ...] = ()
     rows: int | None = None
@@ -40,9 +41,9 @@ def describe(name: str, file: BinaryIO, encoding: str = "utf-8") -> Content:
     return Content(
         columns=columns,
         rows=rows,
-        size=status.st_size,
+        size=size,
         digest=digest.hexdigest(),
-        identity=identity_of(status),
+        identity=identity,
     )
 
 

@@ -1,4 +1,4 @@
-"""Entering exports in the registry: one by hand, or whatever the folder rules of the schedule find.
+"""Entering exports in the registry: one by hand, or whatever the rules of the schedule find in folders and buckets.
 
 Refuses to make an export younger: one that is registered keeps its age, however often it is saved. Where a rule says that names
 are used again, another content under a name is another export.
@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,21 +19,20 @@ from retention.errors import UsageError
 from retention.exports import Export, Step, age
 from retention.records import Personal
 from retention.schedule import ExportRule, RecordType, Schedule, TreeLocation
-from storage.exports.describing import Content, describe
-from storage.exports.sidecar import LARGEST, Sidecar, read_sidecar
-from storage.files.facts import SIDECAR, Found, found
-from storage.files.folder import look
+from storage.exports.describing import Content, describe, identity_of
+from storage.exports.lying import Shelf, moment_of
+from storage.exports.sidecar import Sidecar, read_sidecar
+from storage.files.facts import found
 from storage.files.lines import to_text
-from storage.files.tree import Barred, Tree, join, split
+from storage.files.tree import Barred, join, split
 from storage.ledger.exports import Exports, new_export_id
-from storage.rows.opening import PARTIAL, opened
 
 ACTOR = "folder rule"
 
 
 @dataclass(kw_only=True)
 class Sighted:
-    """What a look through one location's folder found. ``changed``: registered exports that were saved again."""
+    """What a look through one location found. ``changed``: registered exports that were saved again."""
 
     location: str
     registered: list[str] = field(default_factory=list)
@@ -61,14 +60,14 @@ def register_file(
         os.close(descriptor)
         raise UsageError(f"this is {it.odd}", "name the export itself")
     with os.fdopen(descriptor, "rb") as file:
-        content = describe(path.name, file)
+        content = describe(path.name, file, identity_of(os.fstat(file.fileno())))
     store, below = place_of(path, roots)
     if (store, below) in exports.at_place():
         raise UsageError(
             "this file is registered already",
             "its age does not change by saving it; see: retention export list",
         )
-    export = _export(store, below, content, told, modified=_moment(it), zone=zone, at=at)
+    export = _export(store, below, content, told, modified=moment_of(it), zone=zone, at=at)
     exports.register([export], actor=actor, at=at)
     return export
 
@@ -86,62 +85,51 @@ def sight(
     schedule: Schedule,
     record_type: RecordType,
     location: TreeLocation,
-    root: Path,
+    shelf: Shelf,
     *,
     exports: Exports,
     at: datetime,
 ) -> Sighted:
-    """Register what lies in a location's folder and is not registered yet, and note what is gone.
+    """Register what lies at a location and is not registered yet, and note what is gone.
 
-    ``root``: of the location's store. A location without an export rule registers only what has a sidecar. Raises
-    `StoreUnavailable`; nothing is noted as gone then.
+    A location without an export rule registers only what has a sidecar. Raises `StoreUnavailable`; nothing is noted as gone then.
     """
     result = Sighted(location=location.name)
     known = exports.at_place()
     earlier = {(one.store, one.path.reveal(), one.digest): one for one in exports.list()}
     seen: set[tuple[str, str]] = set()
     fresh: list[Export] = []
-    with Tree(root, location.path) as tree:
-        bars: list[object] = []
-        for visit in tree.walk(lambda _path: False, bars.append):
-            for entry in visit.entries:
-                path = join(visit.path, entry.name)
-                if entry.kind != "f" or entry.name.endswith(SIDECAR) or entry.name.startswith(PARTIAL):
-                    continue
-                place = location.store, to_text(join(location.path, path))
-                seen.add(place)
-                try:
-                    export = _sight_one(
-                        tree,
-                        path,
-                        place,
-                        known.get(place),
-                        location=location,
-                        zone=schedule.library.zone,
-                        at=at,
-                    )
-                except UsageError:
-                    result.wrong_sidecars += 1
-                    continue
-                except (Barred, OSError):
-                    result.unread += 1
-                    continue
-                if isinstance(export, Export):
-                    due = export.due_on or due_day(record_type, export.produced_at, schedule, location)
-                    back = earlier.get((*place, export.digest))
-                    reused = location.export is not None and location.export.reused
-                    if back is not None and not reused:  # a backup was restored: it makes nothing younger
-                        export = replace(export, produced_at=back.produced_at, basis=back.basis)
-                        due = back.due_on or due
-                    fresh.append(replace(export, due_on=due))
-                elif export:
-                    result.changed.append(known[place].id)
+    with shelf:
+        for path in shelf:
+            place = location.store, to_text(join(location.path, path))
+            seen.add(place)
+            try:
+                export = _sight_one(
+                    shelf, path, place, known.get(place), location=location, zone=schedule.library.zone, at=at
+                )
+            except UsageError:
+                result.wrong_sidecars += 1
+                continue
+            except (Barred, OSError):
+                result.unread += 1
+                continue
+            if isinstance(export, Export):
+                due = export.due_on or due_day(record_type, export.produced_at, schedule, location)
+                back = earlier.get((*place, export.digest))
+                reused = location.export is not None and location.export.reused
+                if back is not None and not reused:  # a backup was restored: it makes nothing younger
+                    export = replace(export, produced_at=back.produced_at, basis=back.basis)
+                    due = back.due_on or due
+                fresh.append(replace(export, due_on=due))
+            elif export:
+                result.changed.append(known[place].id)
+        whole = shelf.is_whole()
     if fresh:
         exports.register(fresh, actor=ACTOR, at=at)
     result.registered = [export.id for export in fresh]
     inside = f"{location.path}/" if location.path else ""
     for place, export in known.items():
-        if place[0] == location.store and place[1].startswith(inside) and place not in seen and not bars:
+        if place[0] == location.store and place[1].startswith(inside) and place not in seen and whole:
             exports.take(export.id, Step.GONE, actor=ACTOR, at=at)
             result.gone.append(export.id)
             if export.attestation:
@@ -158,37 +146,26 @@ def due_day(record_type: RecordType, produced: datetime, schedule: Schedule, loc
 
 
 def _sight_one(
-    tree: Tree, path: str, place: tuple[str, str], before: Export | None, *, location: TreeLocation, zone: ZoneInfo, at: datetime,
+    shelf: Shelf, path: str, place: tuple[str, str], before: Export | None, *, location: TreeLocation, zone: ZoneInfo, at: datetime,
 ) -> Export | bool:  # fmt: skip
     """A new export; otherwise whether a registered one was saved again."""
-    folder, name = split(path)
-    status = look(tree, folder, name)
-    if status is None or found(status).odd:
-        return False
-    if _moment(found(status)) > at - timedelta(seconds=location.settle):
-        return False  # it may still be growing
+    state = shelf.state(path)
+    if state is None or state.modified > at - timedelta(seconds=location.settle):
+        return False  # no export, or it may still be growing
     reused = location.export is not None and location.export.reused
-    same = before is not None and before.identity == (status.st_ino, status.st_size, status.st_mtime_ns)
+    same = before is not None and before.identity == state.identity
     if same or (before is not None and not reused):
         return not same
-    told = _beside(tree, path) or _by_rule(location.export)
+    beside = shelf.beside(path)
+    told = _by_rule(location.export) if beside is None else read_sidecar(beside)
     if told is None:
         return False
     encoding = location.rows.encoding if location.rows else "utf-8"
-    with opened(tree, path) as file:
-        content = describe(name, file, encoding)
+    with shelf.open(path) as file:
+        content = describe(split(path)[1], file, state.identity, encoding)
     if before is not None and before.digest == content.digest:
         return False
-    modified = _moment(found(status))
-    return _export(*place, content, told, modified=modified, zone=zone, at=at)
-
-
-def _beside(tree: Tree, path: str) -> Sidecar | None:
-    folder, name = split(path)
-    if look(tree, folder, name + SIDECAR) is None:
-        return None
-    with opened(tree, path + SIDECAR) as file:
-        return read_sidecar(file.read(LARGEST + 1))
+    return _export(*place, content, told, modified=state.modified, zone=zone, at=at)
 
 
 def _by_rule(rule: ExportRule | None) -> Sidecar | None:
@@ -223,7 +200,3 @@ def _export(
         digest=content.digest, identity=content.identity, produced_at=produced, basis=basis, first_seen=at, due_on=told.due_on,
         sealed=told.sealed, attestation=told.attestation, copies=told.copies, reason=told.reason,
     )  # fmt: skip
-
-
-def _moment(it: Found) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=(it.modified or 0) // 1000)

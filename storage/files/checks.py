@@ -15,7 +15,7 @@ from retention.errors import StoreUnavailable
 from retention.schedule import Disposition, TriggerKind
 from storage.contract import Finding
 from storage.files import gate
-from storage.files.facts import Facts, tree_location
+from storage.files.facts import Facts, Register, tree_location
 from storage.files.recorder import Frigate
 from storage.files.sealed_name import read_name
 from storage.files.tree import Tree, open_root
@@ -27,6 +27,17 @@ def encoding_findings(criteria: Criteria) -> Iterator[Finding]:
     """Names are bytes; they are kept apart only where Python reads them as UTF-8 with its escape for other bytes."""
     if os.fsencode("é\udce9") != b"\xc3\xa9\xe9":
         yield fatal(criteria, "file names are not read as UTF-8 here", "run with LC_ALL=C.UTF-8")
+
+
+def consent_findings(criteria: Criteria, register: Register) -> Iterator[Finding]:
+    """Whether the store that records the consent of the rows here can be asked, and somebody consents in it."""
+    recorded = tree_location(criteria).recorded
+    if recorded is None:
+        return
+    try:
+        register.consents(recorded)
+    except StoreUnavailable as error:
+        yield fatal(criteria, error.message, error.hint)
 
 
 def layout_findings(criteria: Criteria, facts: Facts) -> Iterator[Finding]:

@@ -18,7 +18,8 @@ from retention.holds import Hold
 from retention.layout import EARLIEST_YEAR, Impossible, Layout, Placed, compile_layout
 from retention.naming import Naming
 from retention.records import Personal, Record, Span, Value
-from retention.schedule import Camera, TreeLocation, TriggerKind
+from retention.schedule import Camera, ConsentRecord, TreeLocation, TriggerKind
+from storage.consents import Consents, Unasked
 from storage.files.footage import Readings, Timeline, is_footage, span_of
 from storage.files.lines import Identity, to_text
 from storage.files.recorder import NOTHING, PROTECTED, Protection
@@ -52,7 +53,11 @@ class Register(Protocol):
         ...
 
     def withdrew(self, subject: str) -> bool:
-        """Whether the person withdrew consent."""
+        """Whether it was noted that the person withdrew consent."""
+        ...
+
+    def consents(self, recorded: ConsentRecord) -> Consents:
+        """Who consents, as the store that records it says at this moment. Raises `StoreUnavailable`."""
         ...
 
 
@@ -64,6 +69,9 @@ class NoRegister:
 
     def withdrew(self, subject: str) -> bool:
         return False
+
+    def consents(self, recorded: ConsentRecord) -> Consents:
+        return Unasked()
 
 
 class Found(NamedTuple):
@@ -230,8 +238,19 @@ class Facts:
             end = _moment(it.changed)
         trigger, undecidable = self._trigger(it, placed, start, end, newest=newest)
         if self.location.trigger_kind is TriggerKind.REGISTERED and undecidable is None:
-            trigger = self.register.produced(self.location.store, to_text(join(self.location.path, path)))
+            trigger = self._registered(path, it)
         return Sighting(path, it, placed, placed.camera, start, end, trigger, undecidable)
+
+    def _registered(self, path: str, it: Found) -> datetime | None:
+        """What lies beside an export, where the layout takes it for a record, is as old as its export and goes when that does."""
+        export = to_text(join(self.location.path, path.removesuffix(SIDECAR)))
+        produced = self.register.produced(self.location.store, export)
+        rule = self.location.export
+        if produced is None or rule is None or not rule.reused or it.first is None or it.modified is None:
+            return produced
+        # Nobody can set back when an object was uploaded: under a name that is used again what came last is
+        # another export, whether it has been sighted yet or not.
+        return max(produced, _moment(it.modified))
 
     def _trigger(
         self, it: Found, placed: Placed, start: datetime | None, end: datetime | None, *, newest: bool

@@ -89,6 +89,7 @@ class FileStore:
             *checks.folder_findings(criteria, self._root, facts),
             *checks.recorder_findings(criteria, self._recorder_of(criteria)),
             *checks.sealing_findings(criteria, self._root),
+            *checks.consent_findings(criteria, self._register()),
         ]
 
     def pace_at(self, criteria: Criteria) -> Pace:

@@ -1,7 +1,8 @@
 """From a row as it stands in its file to the record that is decided on. Everything odd about it is a reason to keep it.
 
 A row's own date counts where the schedule names its column; otherwise it is as old as its file. Conditions see the columns of the
-file and one more, ``withdrawn``: whether the person took back the consent that the export rests on.
+file and one more, ``withdrawn``: whether the person took back the consent that the export rests on. Noted here it is true; where another
+store records the consent, that one is asked, once for these facts, and unknown is no answer.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from retention.condition import And, Compare, Condition, In, IsNull, Not, Or
 from retention.decide import Criteria, Decision, decide
@@ -19,12 +20,12 @@ from retention.errors import ScheduleInvalid
 from retention.evaluate import columns
 from retention.holds import Hold
 from retention.records import Personal, Record, Span, Value
-from retention.schedule import Disposition, Rows, TriggerKind
+from retention.schedule import WITHDRAWN, Disposition, Rows, TriggerKind
+from storage.consents import Consents, alike
 from storage.files.facts import Facts, Register, Sighting
 from storage.rows.form import Change, Row
 from storage.rows.lines import reference
 
-WITHDRAWN = "withdrawn"
 ROUNDED = "its key or subject was rounded by a spreadsheet (1.23E+13)"
 NO_KEY = "its key is empty"
 _ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+?\d{1,3}")
@@ -75,7 +76,7 @@ class RowFacts:
         trigger = self._date(next(values)) if self.rows.trigger else seen.trigger
         fields = {name: _typed(next(values), self._types[name]) for name in self._asked}
         if self._needs_withdrawn:
-            fields[WITHDRAWN] = None if subject is None else self._register.withdrew(subject)
+            fields[WITHDRAWN] = self._withdrew(subject)
         done = self.is_done(row)
         span = Span(start=None, end=None)
         if isinstance(trigger, datetime) and self.rows.trigger:
@@ -105,10 +106,10 @@ class RowFacts:
         """What becomes of the row, and its trigger. Rows that differ in nothing a decision rests on are decided on once."""
         values = row.values
         subject = values[self._keys] if self._subject else None
-        withdrawn = self._needs_withdrawn and subject is not None and self._register.withdrew(subject)
+        withdrawn = self._withdrew(subject) if self._needs_withdrawn else None
         about = (
             subject
-            if subject is not None and self._held and _alike(subject) in self._held
+            if subject is not None and self._held and alike(subject) in self._held
             else subject is None
         )
         asked = (seen.path, values[self._rest :], about, withdrawn, self._odd(row, subject))
@@ -118,9 +119,35 @@ class RowFacts:
                 self._known.clear()
             record = self.record(seen, row)
             if record.subject is not None:
-                record = replace(record, subject=Personal(_alike(record.subject.reveal())))
+                record = replace(record, subject=Personal(alike(record.subject.reveal())))
             known = self._known[asked] = decide(record, self._criteria, self._holds), record.trigger
         return known
+
+    def is_withdrawn(self, row: Row) -> bool:
+        """Whether another store, asked for the consent of the row's person, has none."""
+        return (
+            self._subject is not None
+            and self._consents is not None
+            and self._withdrew(row.values[self._keys]) is True
+        )
+
+    def require_plausible(self) -> None:
+        """After a whole look: whether the store that records consent knew anybody in these rows. Raises `StoreUnavailable`."""
+        if self._consents is not None:
+            self._consents.require_met(self.location.name)
+
+    @cached_property
+    def _consents(self) -> Consents | None:
+        recorded = self.location.recorded
+        return self._register.consents(recorded) if recorded is not None and self._needs_withdrawn else None
+
+    def _withdrew(self, subject: str | None) -> bool | None:
+        if subject is None:
+            return None
+        if self._register.withdrew(subject):
+            return True
+        given = True if self._consents is None else self._consents.given(subject)
+        return None if given is None else not given
 
     def _odd(self, row: Row, subject: str | None) -> str:
         if row.odd:
@@ -156,12 +183,8 @@ class RowFacts:
 
 def _loosened(hold: Hold) -> Hold:
     """A hold that keeps its people's rows, too, where zeros in front or the case were lost: spreadsheets and people do that."""
-    subjects = frozenset(Personal(_alike(subject.reveal())) for subject in hold.scope.subjects)
+    subjects = frozenset(Personal(alike(subject.reveal())) for subject in hold.scope.subjects)
     return replace(hold, scope=replace(hold.scope, subjects=subjects))
-
-
-def _alike(subject: str) -> str:
-    return subject.casefold().lstrip("0")
 
 
 def _types(criteria: Criteria) -> dict[str, type]:

@@ -123,7 +123,7 @@ def survey(
     """Count every row and write a line per due one. Raises `StoreUnavailable`."""
     result = Survey(location=criteria.location.name)
     closed: Counter[str] = Counter()
-    strangers = links = 0
+    strangers = links = withdrawn = 0
     oldest_stranger: int | None = None
     waiting: list[bytes] = []
     for seen in look:
@@ -149,11 +149,14 @@ def survey(
         if len(waiting) == _LINES_AT_ONCE:
             write(b"".join(waiting))
             waiting.clear()
+        withdrawn += look.facts.is_withdrawn(seen.row)
         _count(result, seen, seen.decision, criteria)
+    look.facts.require_plausible()
     if waiting:
         write(b"".join(waiting))
     progress(result.population)
     result.findings = [
+        *_withdrawn(criteria.location.name, withdrawn),
         *(_unreadable(criteria.location.name, reason, count) for reason, count in sorted(closed.items())),
         *look.shelf.findings(criteria.location.name, strangers, oldest_stranger, links),
     ]
@@ -173,6 +176,19 @@ def _count(result: Survey, seen: RowSeen, decision: Due, criteria: Criteria) -> 
     day = dates.local_day(seen.trigger, criteria.location.zone, criteria.library.zone)
     result.oldest = day if result.oldest is None else min(day, result.oldest)
     result.newest = day if result.newest is None else max(day, result.newest)
+
+
+def _withdrawn(location: str, count: int) -> Iterator[Finding]:
+    if count:
+        rows = (
+            "1 row that is due is of a person" if count == 1 else f"{count} rows that are due are of people"
+        )
+        yield Finding(
+            location=location,
+            count=count,
+            message=f"{rows} whose consent is withdrawn, as the store that records it says",
+            hint="who consents again before they go is kept",
+        )
 
 
 def _unreadable(location: str, reason: str, count: int) -> Finding:

@@ -29,7 +29,7 @@ from retention.holds import Hold
 from retention.outcomes import Presence
 from storage.contract import Lines, Staged
 from storage.files.deciding import decide_all
-from storage.files.facts import Facts, Sighting
+from storage.files.facts import Facts, Register, Sighting
 from storage.s3.gate import Ticket
 from storage.s3.items import Item, found
 from storage.s3.lines import Line, read_line
@@ -61,14 +61,15 @@ class S3Batch:
     """The batch of one location. Made by `storage.s3.store.S3Store.batch`, inside the gate."""
 
     def __init__(
-        self, criteria: Criteria, locks: Locks, pool: ThreadPoolExecutor, ticket: Ticket, now: datetime
+        self, criteria: Criteria, locks: Locks, pool: ThreadPoolExecutor, ticket: Ticket, now: datetime, *,
+        register: Register,
     ) -> None:  # fmt: skip
         self._criteria = criteria
         self._wire = locks.wire
         self._locks = locks
         self._removal = Removal(locks.wire, pool)
         self._ticket = ticket
-        self._facts = Facts(criteria, now, growing=False)
+        self._facts = Facts(criteria, now, register=register, growing=False)
         self._prefix = prefix_of(locks.wire, self._facts.location)
         self._chosen: list[_Chosen] = []
         self._deleted: set[int] = set()

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from retention.decide import Criteria
-from retention.schedule import Disposition, TriggerKind
+from retention.places import OBJECT_KINDS
+from retention.schedule import Disposition
 from storage.contract import Finding
 from storage.files.checks import fatal, footage_findings, told
 from storage.files.facts import Facts, tree_location
@@ -36,8 +37,8 @@ def layout_findings(criteria: Criteria, facts: Facts) -> Iterator[Finding]:
     if location.unit != "file":
         yield fatal(criteria, "objects go one by one: a bucket has no folders", "remove unit")
     of_rows = location.rows is not None and location.rows.trigger is not None
-    if not of_rows and location.trigger_kind not in (TriggerKind.NAME, TriggerKind.MODIFIED):
-        yield fatal(criteria, "an object has no trigger of that kind", "use name or modified")
+    if not of_rows and location.trigger_kind not in OBJECT_KINDS:
+        yield fatal(criteria, "an object has no trigger of that kind", "use name, modified or registered")
     yield from footage_findings(criteria, facts)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import wait
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -123,16 +124,26 @@ def at(wire: Wire, keys: Sequence[str], expected: int) -> dict[str, list[Entry]]
     One pass over the stretch of the bucket in which they lie, leaping over what lies between: neighbours cost one request per
     thousand entries, a key far from the others one request. Where the server cannot leap, keys far from the others cost one each.
     """
-    found: dict[str, dict[tuple[str, str], Entry]] = {key: {} for key in keys}
-    wanted = sorted(found)
+    wanted = sorted(set(keys))
     if not wanted:
         return {}
     prefix = os.path.commonprefix([wanted[0], wanted[-1]])  # noqa: RUF071  # of texts, not of paths
-    for pages, likely in ((versions_page, expected), (uploads_page, 0)):
+    leaping = len(wanted) > 1 and _leaps(wire, prefix)
+
+    def looked(pages: Pages, likely: int) -> dict[str, dict[tuple[str, str], Entry]]:
+        found: dict[str, dict[tuple[str, str], Entry]] = {key: {} for key in keys}
         look = _Pass(wire, pages, found, likely)
-        for key in look.over(prefix, wanted, leaping=len(wanted) > 1 and _leaps(wire, prefix)):
+        for key in look.over(prefix, wanted, leaping=leaping):
             look.over(key, [key], leaping=False)
-    return {key: list(entries.values()) for key, entries in found.items()}
+        return found
+
+    uploads = wire.beside(lambda: looked(uploads_page, 0))
+    try:
+        versions = looked(versions_page, expected)
+    finally:
+        wait([uploads])  # nothing is asked any more when this returns
+    begun = uploads.result()
+    return {key: [*entries.values(), *begun[key].values()] for key, entries in versions.items()}
 
 
 class _Pass:

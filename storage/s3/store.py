@@ -21,6 +21,7 @@ from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from retention.records import Record
 from storage.contract import Claim, Finding, Lines, Pace, Survey
+from storage.files.checks import consent_findings
 from storage.files.facts import UNRECOGNISED, Facts, NoRegister, Register, tree_location
 from storage.rows import survey as rows
 from storage.rows.claim import claim as rows_claim
@@ -92,6 +93,7 @@ class S3Store:
             *checks.layout_findings(criteria, facts),
             *checks.row_findings(criteria, self._wire, self._locks),
             *checks.gate_findings(criteria, self._gate),
+            *consent_findings(criteria, self._register()),
             *checks.bucket_findings(criteria, self._wire, self._locks, self._pushed.enforced()),
         ]
 
@@ -160,7 +162,9 @@ class S3Store:
                         rewritten=self._rewritten,
                     )  # fmt: skip
                 return
-            yield S3Batch(criteria, self._locks, self._requests(), ticket, self._now())
+            yield S3Batch(
+                criteria, self._locks, self._requests(), ticket, self._now(), register=self._register()
+            )
 
     def barrier(self, timeout: float) -> None:
         self._gate.pass_barrier(timeout)
@@ -217,7 +221,7 @@ class S3Store:
         self._wire.close()
 
     def _look(self, criteria: Criteria, holds: Sequence[Hold]) -> Look:
-        return Look(criteria, self._locks, self._state, self._now(), holds)
+        return Look(criteria, self._locks, self._state, self._now(), holds, register=self._register())
 
     def _requests(self) -> ThreadPoolExecutor:
         with self._making:

@@ -21,7 +21,7 @@ from retention.schedule import TreeLocation
 from storage.contract import Finding, Survey
 from storage.files.counting import Counting, date_of
 from storage.files.deciding import decide_all
-from storage.files.facts import Facts, Sighting
+from storage.files.facts import Facts, Register, Sighting
 from storage.files.footage import Timeline
 from storage.files.survey import Judged
 from storage.s3.items import Item, found
@@ -61,13 +61,14 @@ class Look:
     """One look through a location, from a listing of its own."""
 
     def __init__(
-        self, criteria: Criteria, locks: Locks, scratch: Path, now: datetime, holds: Iterable[Hold]
+        self, criteria: Criteria, locks: Locks, scratch: Path, now: datetime, holds: Iterable[Hold],
+        *, register: Register,
     ) -> None:  # fmt: skip
         self._criteria = criteria
         self._wire = locks.wire
         self._locks = locks
         self._scratch = scratch
-        self.facts = Facts(criteria, now, growing=False)
+        self.facts = Facts(criteria, now, register=register, growing=False)
         self._holds = self.facts.holds(holds)
         self.prefix = prefix_of(locks.wire, self.facts.location)
 

@@ -16,11 +16,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -38,11 +39,15 @@ from retention.errors import StoreUnavailable
 from storage.s3.failures import BUSY, answered, code_of, told, unanswered
 from storage.s3.reading import unreadable
 
+T = TypeVar("T")
+
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 TRIES = 5
 """How often a request is tried while the store is busy, with longer and longer pauses."""
 CONNECTIONS = 24
+LOOKS = 8
+"""How many second listings run beside the first ones: as many as there are workers on a bucket."""
 _NAMESPACE = b' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
 
@@ -96,6 +101,7 @@ class Wire:
         self._making = threading.Lock()
         self._client: Any = None
         self._session: Any = None
+        self._beside: ThreadPoolExecutor | None = None
         for name in ("botocore", "boto3", "urllib3"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -191,9 +197,19 @@ class Wire:
                 )
             return self._session
 
+    def beside(self, work: Callable[[], T]) -> Future[T]:
+        """Something that reads, while the caller reads something else: a look at many keys is two listings, and each is waited for."""
+        with self._making:
+            if self._beside is None:
+                self._beside = ThreadPoolExecutor(LOOKS, thread_name_prefix="s3-look")
+            return self._beside.submit(work)
+
     def close(self) -> None:
         with self._making:
             session, self._session = self._session, None
+            beside, self._beside = self._beside, None
+        if beside is not None:
+            beside.shutdown()
         if session is not None:
             session.close()
 

@@ -92,6 +92,7 @@ def shape(connection: sa.Connection, table: str) -> Shape | None:
         distinct=distinct,
         unique=frozenset(column for column in distinct if not columns[column].nullable),
         indexed=frozenset(column for column, _, whole in indexes if whole),
+        hides=secured,
         remarks=tuple(_remarks(relkind, secured=secured, has_children=has_children, inherits=inherits)),
     )
 

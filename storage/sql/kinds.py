@@ -119,6 +119,8 @@ class Shape:
     unique: frozenset[str]
     indexed: frozenset[str]
     remarks: tuple[Remark, ...] = ()
+    hides: bool = False
+    """Rows of it may be hidden from this account."""
 
     @property
     def title(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -19,9 +19,12 @@ from retention.errors import Refused, SettingsError
 from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from retention.records import Record
+from retention.schedule import ConsentRecord
+from storage.consents import Stretch
 from storage.contract import Claim, Finding, Lines, Pace, Survey
 from storage.sql.batch import SqlBatch, look
 from storage.sql.claims import claim
+from storage.sql.consenting import consenting
 from storage.sql.engine import Engine
 from storage.sql.failures import CAUGHT, StoreRefused, telling
 from storage.sql.findings import Inspection
@@ -167,6 +170,11 @@ class SqlStore:
     def resolved(self, criteria: Criteria) -> Plan:
         """The location against its database, for what works on its rows and destroys none. Raises `Refused` at a fatal finding."""
         return self._plan(criteria, sound=True)
+
+    def consenting(self, recorded: ConsentRecord) -> Generator[Stretch]:
+        """Who may consent, in stretches, as of one moment. Writes nothing. Raises `StoreUnavailable`."""
+        with telling(self._name, "asking who consents"), self._engine.snapshot() as connection:
+            yield from consenting(self._name, self._engine, connection, recorded)
 
     # What is remembered
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import sqlite3
 from datetime import datetime, timedelta
 
 import pytest
@@ -262,3 +263,74 @@ def test_with_the_ledger_on_a_server_a_bucket_needs_a_gate_for_all_machines(
         store()
     monkeypatch.setenv("RETENTION_STORES__VENDOR__GATE", str(library.root / "shared"))
     assert store()
+
+
+REGISTERED = """
+[record-type.letters.location.export]
+purpose = "collection of debts"
+recipient = "Agency"
+attestation = true
+[record-type.letters.location.export.consent]
+category = "opted in"
+store = "ils"
+table = "opted_in"
+subject = "card"
+"""
+
+
+def test_objects_are_registered_by_rule_and_their_rows_go_by_that_age_and_by_the_library_system_s_consent(
+    shared: tuple[Library, Bucket],
+) -> None:
+    library, bucket = shared
+    rows = (
+        ROWS.replace('"name"', '"registered"', 2)
+        .replace("list-{Y}-{m}-{d}.csv", "{any}.csv")
+        .replace("P0D", "P10D")
+    )
+    library.policies.write_text(library.policies.read_text() + rows + REGISTERED)
+    with sqlite3.connect(library.ils) as ils:
+        ils.execute("CREATE TABLE opted_in (card TEXT)")
+        ils.execute("INSERT INTO opted_in VALUES (?)", (CARDS[1],))
+    ils.close()
+    key = "library/letters/zqcanary.csv"
+    content = f"cardnumber,surname\n{CARDS[0]},Abel\n{CARDS[1]},Berg\n"
+    bucket.put(key, content.encode())
+    beside = {"purpose": "a study", "recipient": "University", "ground": "Contract 7"}
+    bucket.put("library/letters/other.txt", b"x")
+    bucket.put("library/letters/other.txt.retention.json", json.dumps(beside).encode())
+    (seen,) = library.done("export", "sight", "--json").json["locations"]
+    assert (len(seen["registered"]), seen["unread"]) == (2, 0)
+    first = {one["recipient"]: one for one in library.done("export", "list", "--json").json["exports"]}
+    assert (first["Agency"]["rows"], first["Agency"]["columns"]) == (2, ["cardnumber", "surname"])
+    assert first["University"]["ground"] == "Contract 7"
+    library.now = NOW + timedelta(days=5)
+    bucket.put(key, content.encode())  # saved again: no younger
+    (seen,) = library.done("export", "sight", "--json").json["locations"]
+    assert (seen["registered"], seen["saved_again"]) == ([], [first["Agency"]["id"]])
+    library.done("run", "--record-type", "letters", "--execute")
+    assert bucket.contents(key) == [content.encode()] * 2, "not before the tenth day"
+    library.now = NOW + timedelta(days=11)
+    said = library.done("run", "--record-type", "letters", "--execute", "--json")
+    assert bucket.contents(key) == [content.replace(f"{CARDS[0]},Abel\n", "").encode()]
+    assert CARDS[0] not in said.out + said.err
+    bucket.wipe(key)
+    (seen,) = library.done("export", "sight", "--json").json["locations"]
+    assert seen["gone"] == [first["Agency"]["id"]]
+
+
+def test_whole_objects_go_by_their_registered_age_and_one_that_is_not_registered_stays(
+    shared: tuple[Library, Bucket],
+) -> None:
+    library, bucket = shared
+    library.amend('trigger-kind = "modified"', 'trigger-kind = "registered"')
+    key = "library/outbox/zqcanary-ada.csv"
+    library.done("run", "--record-type", "shared", "--execute")
+    assert len(bucket.contents(key)) == 2, "nobody said what it is"
+    beside = {
+        "purpose": "a study", "recipient": "University", "ground": "Contract 7",
+        "produced_at": (NOW - timedelta(days=40)).isoformat(), "reason": "copied from the old bucket",
+    }  # fmt: skip
+    bucket.put(f"{key}.retention.json", json.dumps(beside).encode())
+    library.done("run", "--record-type", "shared", "--execute")
+    assert bucket.everything("library/outbox/zqcanary-ada.csv") == []
+    assert bucket.everything(f"{key}.retention.json") == [], "it goes with its export"

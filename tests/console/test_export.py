@@ -268,3 +268,82 @@ def test_whole_files_go_by_their_registered_age_however_often_they_were_saved(sh
     put(shelf, "patrons.csv", rows(PATRON, "6"), days=0)
     shelf.done("run", "--record-type", "analytics", "--execute")
     assert list(path.parent.iterdir()) == [], "the export is 36 days old, and what said so went with it"
+
+
+RECORDED = """consent = { category = "opted in to analytics", store = "ils", table = "opted_in", subject = "card", when = "entry = 'yes'" }"""
+
+
+def opted_in(library: Library, *statements: str) -> None:
+    with sqlite3.connect(library.ils) as ils:
+        for statement in statements:
+            ils.execute(statement)
+    ils.close()
+
+
+@pytest.fixture
+def asking(shelf: Library) -> Library:
+    """The same, with the consent recorded in the library system."""
+    shelf.amend('consent = "opted in to analytics"', RECORDED)
+    opted_in(
+        shelf,
+        "CREATE TABLE opted_in (id INTEGER PRIMARY KEY, card TEXT, entry TEXT)",
+        f"INSERT INTO opted_in (card, entry) VALUES ('{PATRON}', 'yes'), ('5', 'yes'), ('9', 'no')",
+    )
+    return shelf
+
+
+def test_rows_go_when_the_library_system_says_that_nobody_consents_any_more(asking: Library) -> None:
+    path = put(asking, "patrons.csv", rows(PATRON, "5", "9"))
+    asking.done("export", "sight")
+    asking.now = NOW + timedelta(days=1)
+    dry = asking.done("run", "--record-type", "analytics")
+    assert "1 row that is due is of a person whose consent is withdrawn" in dry.out
+    opted_in(
+        asking,
+        f"DELETE FROM opted_in WHERE card = '{PATRON}'",
+        "UPDATE opted_in SET entry = 'yes' WHERE card = '9'",
+    )
+    ran = asking.done("run", "--record-type", "analytics", "--execute", "--json")
+    assert path.read_text() == rows("5", "9")
+    (certificate,) = asking.done("certificate", "list", "--json").json["certificates"]
+    envelope = (asking.state / "evidence" / f"{certificate['id']}.dsse.json").read_text()
+    assert PATRON not in dry.out + ran.out + ran.err + envelope
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DELETE FROM opted_in", "nobody consents there"),
+        ("DROP TABLE opted_in", "there is no such table"),
+        ("ALTER TABLE opted_in RENAME COLUMN entry TO answer", "it has no column entry"),
+    ],
+)
+def test_a_library_system_that_cannot_tell_destroys_nothing(
+    asking: Library, statement: str, told: str
+) -> None:
+    path = put(asking, "patrons.csv", rows(PATRON, "9"))
+    asking.done("export", "sight")
+    asking.now = NOW + timedelta(days=1)
+    opted_in(asking, statement)
+    said = asking("run", "--record-type", "analytics", "--execute")
+    assert said.code != 0
+    assert f"the record of consent ils/opted_in: {told}" in said.out + said.err
+    assert path.read_text() == rows(PATRON, "9")
+    assert told in asking("check", "--stores").out
+
+
+def test_an_export_of_ids_of_another_kind_is_nobody_s_withdrawal(asking: Library) -> None:
+    path = put(asking, "patrons.csv", rows("1001", "1002"))
+    asking.done("export", "sight")
+    asking.now = NOW + timedelta(days=1)
+    said = asking("run", "--record-type", "analytics", "--execute")
+    assert said.code == 7
+    assert "it knows nobody of those in the rows of savannah" in said.out + said.err
+    assert path.read_text() == rows("1001", "1002")
+
+
+def test_coverage_knows_a_table_that_is_asked_for_consent(asking: Library) -> None:
+    said = asking("coverage", "--all", "--json")
+    (found,) = [one for one in said.json["places"] if one["name"] == "opted_in"]
+    assert (found["standing"], found["by"]) == ("uncovered", ["asked for the consent of analytics"])
+    assert "card" in found["signs"]

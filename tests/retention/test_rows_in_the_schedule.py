@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from retention.columns import places, plain
+from retention.condition import Compare
 from retention.loader import load, read_problems
-from retention.schedule import TreeLocation, TriggerKind
+from retention.schedule import ConsentRecord, TreeLocation, TriggerKind
 from tests.retention.schedules import SOUND
 
 ROWS = """\
@@ -126,8 +127,7 @@ def test_rows_with_a_date_of_their_own_are_triggered_as_rows_of_a_table_are() ->
 
 
 def test_rows_lie_in_buckets_too_and_have_the_time_of_their_upload_or_one_of_their_own() -> None:
-    start = ROWS.index("[record-type.analytics.location.export]")
-    text = ROWS[:start].replace('kind = "files"', 'kind = "s3"')
+    text = ROWS.replace('kind = "files"', 'kind = "s3"')
     location = load(SOUND + text, "p").record_type("analytics").location("rows")
     assert isinstance(location, TreeLocation)
     assert location.rows is not None
@@ -135,7 +135,63 @@ def test_rows_lie_in_buckets_too_and_have_the_time_of_their_upload_or_one_of_the
     assert problems(text.replace('trigger-kind = "name"', 'trigger-kind = "date"')) == ["P022"]
     dated = text.replace('trigger-kind = "name"', 'trigger-kind = "date"')
     assert problems(dated.replace('encoding = "cp1252"', 'trigger-column = "day"')) == []
-    assert problems(ROWS.replace('kind = "files"', 'kind = "s3"')) == ["P022"], "the registry is for files"
+    assert problems(text.replace('trigger-kind = "name"', 'trigger-kind = "registered"')) == []
+
+
+RECORDED = """consent = { category = "opted in", store = "ils", table = "actor.stat_cat_map", subject = "usr", when = "entry = 'yes'" }"""
+
+
+def test_consent_may_be_recorded_in_a_database_and_its_condition_is_read_like_every_other() -> None:
+    location = (
+        load(SOUND + changed('consent = "opted in"', RECORDED), "p").record_type("analytics").location("rows")
+    )
+    assert isinstance(location, TreeLocation)
+    assert location.export is not None
+    assert location.export.consent == "opted in"
+    when = Compare("entry", "=", "yes")
+    assert location.recorded == ConsentRecord(
+        store="ils", table="actor.stat_cat_map", subject="usr", when=when
+    )
+    text = changed('consent = "opted in"', RECORDED.replace(""", when = "entry = 'yes'\"""", ""))
+    plain = load(SOUND + text, "p").record_type("analytics").location("rows")
+    assert isinstance(plain, TreeLocation)
+    assert plain.recorded is not None
+    assert plain.recorded.when is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "codes"),
+    [
+        ('store = "ils"', 'store = "isl"', ["P021"]),
+        ('store = "ils"', 'store = "exports"', ["P021"]),
+        ('subject = "usr", ', "", ["P004"]),
+        ('subject = "usr"', 'subject = "lower(usr)"', ["P020"]),
+        ("actor.stat_cat_map", "stat_cat_map; DROP TABLE patron", ["P020"]),
+        ("entry = 'yes'", "entry = (SELECT 1)", ["P024"]),
+        ('category = "opted in"', 'colour = "red"', ["P003", "P004"]),
+        ("when =", 'column = "x", when =', ["P003"]),
+    ],
+)
+def test_what_is_wrong_with_recorded_consent_is_named_with_its_line(
+    old: str, new: str, codes: list[str]
+) -> None:
+    text = SOUND + changed('consent = "opted in"', RECORDED.replace(old, new))
+    found = read_problems(text, "p")
+    assert sorted(problem.code for problem in found) == codes
+    line = 1 + text[: text.index("consent = { ")].count("\n")
+    assert {problem.line for problem in found} == {line}
+
+
+def test_consent_that_nobody_would_be_asked_for_is_no_consent() -> None:
+    text = changed('consent = "opted in"', RECORDED)
+    assert problems(text.replace('consent = "withdrawn = false"\n', "")) == ["P039"]
+    assert problems(text.replace('consent = "withdrawn = false"', 'consent = "optin = true"')) == ["P039"]
+    start, end = (
+        text.index("[record-type.analytics.location.rows]"),
+        text.index("[record-type.analytics.location.export]"),
+    )
+    whole = (text[:start] + text[end:]).replace('consent = "withdrawn = false"\n', "")
+    assert problems(whole.replace('subject = "cardnumber"', 'subject = "unknown"')) == ["P039"]
 
 
 def test_the_key_and_what_decides_cannot_be_anonymized() -> None:

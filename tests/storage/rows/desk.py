@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,9 +14,10 @@ from retention.decide import Criteria
 from retention.holds import Hold, HoldState, Scope
 from retention.outcomes import Presence
 from retention.records import Personal
-from retention.schedule import Disposition, Period, Rows, TreeLocation, TriggerKind
+from retention.schedule import ConsentRecord, Disposition, ExportRule, Period, Rows, TreeLocation, TriggerKind
+from storage.consents import Consents, Recorded
 from storage.contract import Survey
-from storage.files.facts import NoRegister
+from storage.files.facts import NoRegister, Register
 from storage.files.store import FileStore
 from tests.contract.harness import criteria_for
 
@@ -42,6 +43,27 @@ class Withdrawn(NoRegister):
         return subject in self._subjects
 
 
+RECORD = ConsentRecord(store="ils", table="opted_in", subject="card")
+RECORDED = replace(
+    LOCATION,
+    export=ExportRule(purpose="a study", recipient="University", consent="opted in", recorded=RECORD),
+)
+"""The same, where another store records who consents."""
+
+
+class OptedIn(Withdrawn):
+    """These people consent, as another store says; who is in ``unclear``, nobody can tell."""
+
+    def __init__(
+        self, people: Collection[str], *, noted: Sequence[str] = (), unclear: Sequence[str] = ()
+    ) -> None:
+        super().__init__(*noted)
+        self._stretches = [[(one, True) for one in people], [(one, False) for one in unclear]]
+
+    def consents(self, recorded: ConsentRecord) -> Consents:
+        return Recorded(recorded, self._stretches)
+
+
 @dataclass(kw_only=True)
 class Desk:
     root: Path
@@ -50,10 +72,16 @@ class Desk:
     disposition: Disposition = Disposition.PURGE
     on: date = ON
     findings: list[str] = field(default_factory=list)
+    register: Register | None = None
 
     @property
     def store(self) -> FileStore:
-        return FileStore("exports", self.root, now=lambda: NOW, register=lambda: Withdrawn(*self.withdrawn))
+        return FileStore(
+            "exports",
+            self.root,
+            now=lambda: NOW,
+            register=lambda: self.register or Withdrawn(*self.withdrawn),
+        )
 
     @property
     def criteria(self) -> Criteria:

@@ -19,12 +19,13 @@ from retention.holds import Hold
 from retention.outcomes import Presence
 from retention.schedule import Disposition, Period, Rows, TreeLocation
 from storage.contract import Survey
+from storage.files.facts import Register
 from storage.s3 import upload
 from storage.s3.rewritten import Rewritten
 from storage.s3.row_object import HIDDEN, STAYING, UNFINISHED, WORKBOOK
 from storage.s3.store import S3Store
 from tests.contract.harness import criteria_for
-from tests.storage.rows.desk import ADA, BELA, CLEO, LOCATION, ZONE, Withdrawn, hold_on
+from tests.storage.rows.desk import ADA, BELA, CLEO, LOCATION, RECORDED, ZONE, OptedIn, Withdrawn, hold_on
 from tests.storage.s3.buckets import Bucket
 from tests.storage.s3.disturbed import Asked, Line, Told, error
 
@@ -45,11 +46,13 @@ class Tray:
     disposition: Disposition = Disposition.PURGE
     days: int = 1
     endpoint: str = ""
+    register: Register | None = None
 
     def __post_init__(self) -> None:
         address = replace(self.bucket.address, endpoint=self.endpoint or self.bucket.endpoint)
         self.store = S3Store(
-            "exports", address, state=self.folder, now=self.now, in_flight=0.5, register=lambda: Withdrawn(*self.withdrawn)
+            "exports", address, state=self.folder, now=self.now, in_flight=0.5,
+            register=lambda: self.register or Withdrawn(*self.withdrawn),
         )  # fmt: skip
 
     def now(self) -> datetime:
@@ -514,3 +517,18 @@ def test_a_version_that_may_not_be_deleted_leaves_the_rows_read_back_as_present(
     assert tray.destroy(lines=lines) == {f"list-2026-06-01.csv#{ADA}": Presence.PRESENT}
     line.trouble = lambda asked, hand_on: hand_on()
     assert tray.destroy() == GONE
+
+
+def test_rows_of_who_no_longer_consents_elsewhere_go_and_who_consents_again_is_kept(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    bucket.put(KEY, LETTER)
+    tray = Tray(bucket=bucket, folder=tmp_path, location=RECORDED, register=OptedIn([CLEO]))
+    lines = tray.survey()[1]
+    assert len(lines) == 2
+    tray.register = OptedIn([CLEO, BELA])
+    assert tray.destroy(lines=lines) == GONE
+    assert bucket.contents(KEY) == [WITHOUT_ADA]
+    tray.register = OptedIn(["nobody here"])
+    with pytest.raises(StoreUnavailable, match="it knows nobody"):
+        tray.survey()
