@@ -43,6 +43,22 @@ def refuse_replacing(table: str, key: Sequence[str], *unique: str) -> None:
     )
 
 
+def refuse_inserting(table: str, what: str, message: str, when: str) -> None:
+    """Refuse new rows for which the condition holds, which may look at other tables. ``what``: part of the trigger's name."""
+    name = f"refuse_{what}_{table}"
+    if _is_sqlite():
+        op.execute(
+            f'CREATE TRIGGER {name} BEFORE INSERT ON "{table}" FOR EACH ROW WHEN {when} '
+            f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+        )
+        return
+    op.execute(
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN IF {when} THEN RAISE EXCEPTION '{message}'; END IF; RETURN NEW; END $$"
+    )
+    op.execute(f'CREATE TRIGGER {name} BEFORE INSERT ON "{table}" FOR EACH ROW EXECUTE FUNCTION {name}()')
+
+
 def freeze(table: str, columns: Sequence[str], message: str, *refused: str) -> None:
     """Refuse changes of these columns, and every change for which one of the ``refused`` conditions holds."""
     frozen = [f'NEW."{column}" IS DISTINCT FROM OLD."{column}"' for column in columns]

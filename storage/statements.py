@@ -6,7 +6,7 @@ A row of the ledger has columns beside the statement; they have to say the same,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,11 +24,11 @@ from storage.hold_steps import STATEMENT_TYPE as HOLD_ACTION
 from storage.ledger import tables
 from storage.ledger.connection import unstamp
 from storage.ledger.ledger import Ledger
-from storage.ledger.passkeys import ADDED
+from storage.ledger.passkeys import ADDED, ENDED
 from storage.ledger.people import Person
 from storage.ledger.person_steps import PersonStepKind
 from storage.signatures import key_of
-from storage.staff import ETHICS, PASSKEY
+from storage.staff import ETHICS, PASSKEY, PEOPLE
 
 MAX_VALUES = 10_000
 
@@ -73,7 +73,12 @@ KINDS: dict[str, Kind] = {
 NOUNS = {type: kind.noun for type, kind in KINDS.items()} | {
     ETHICS: "acknowledgement of the code of ethics",
     PASSKEY: "passkey of your own",
+    PEOPLE: "act in managing people",
 }
+MANAGING = (
+    "person.added", "person.role", "person.disabled", "person.enabled", "account.invited", "account.bound", "account.unbound", ENDED,
+)  # fmt: skip
+"""Kinds of events with such an act."""
 
 
 def noun_of(statement: JSON) -> str:
@@ -113,7 +118,10 @@ def verify_statements(ledger: Ledger) -> int:
     people = {person.name: person for person in ledger.people.list()}
     rows = sum(_verify_rows(ledger, people, type, kind) for type, kind in KINDS.items())
     secret = sum(len(file.actions) for file in ledger.holds.every() if file.sealed)
-    return rows - secret + _verify_ethics(ledger, people) + _verify_passkeys(ledger, people)
+    events = (
+        _verify_ethics(ledger, people) + _verify_passkeys(ledger, people) + _verify_managing(ledger, people)
+    )
+    return rows - secret + events
 
 
 def _verify_rows(ledger: Ledger, people: Mapping[str, Person], type: str, kind: Kind) -> int:
@@ -131,10 +139,10 @@ def _verify_rows(ledger: Ledger, people: Mapping[str, Person], type: str, kind: 
 def _verify_ethics(ledger: Ledger, people: Mapping[str, Person]) -> int:
     """Acknowledgements stand in the chain of events, each with its statement and signature."""
     count = 0
-    for what, _, body, said, _ in _signed_events(
-        ledger, people, ETHICS, f"person.{PersonStepKind.ETHICS.value}"
+    for what, row, body, said, _ in _signed_events(
+        ledger, people, ETHICS, (f"person.{PersonStepKind.ETHICS.value}",)
     ):
-        if str(said.get("year")) != body.get("value"):
+        if write(unstamp(row.at)) != said.get("at") or str(said.get("year")) != body.get("value"):
             raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
         count += 1
     return count
@@ -144,12 +152,12 @@ def _verify_passkeys(ledger: Ledger, people: Mapping[str, Person]) -> int:
     """Every passkey: one that its owner did not sign for, with a key they had before, signs for somebody else."""
     known = {one.credential: one for one in ledger.people.passkeys()}
     found = set()
-    for what, row, _, said, keyid in _signed_events(ledger, people, PASSKEY, ADDED):
+    for what, row, _, said, keyid in _signed_events(ledger, people, PASSKEY, (ADDED,)):
         passkey = known.get(str(said.get("credential")))
         if (
             passkey is None
             or (passkey.person, passkey.line, passkey.label) != (row.subject, said.get("public"), said.get("label"))
-            or write(passkey.added_at) != said.get("at")
+            or not write(passkey.added_at) == said.get("at") == write(unstamp(row.at))
             or passkey.public.keyid == keyid
         ):  # fmt: skip
             raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
@@ -163,25 +171,39 @@ def _verify_passkeys(ledger: Ledger, people: Mapping[str, Person]) -> int:
     return len(found)
 
 
+def _verify_managing(ledger: Ledger, people: Mapping[str, Person]) -> int:
+    """Acts of whoever manages people, where somebody was named: nobody is where the site has no administrator, and nothing was
+    signed by older versions. An act may have been rehearsed a while before it was done."""
+    count = 0
+    for what, row, body, said, keyid in _signed_events(ledger, people, PEOPLE, MANAGING):
+        if (
+            (said.get("act"), said.get("subject")) != (row.kind, row.subject)
+            or str(said.get("at")) > str(write(unstamp(row.at)))
+            or any(body.get(name, said.get(name)) != said.get(name) for name in ("value", "role", "keyid"))
+            or (row.kind == ENDED and keyid == said.get("keyid"))
+        ):
+            raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
+        count += 1
+    return count
+
+
 def _signed_events(
-    ledger: Ledger, people: Mapping[str, Person], type: str, kind: str
+    ledger: Ledger, people: Mapping[str, Person], type: str, kinds: Sequence[str]
 ) -> Iterator[tuple[str, Row[Any], dict[str, JSON], dict[str, JSON], str]]:
-    """Events with a statement of whom they are about, checked: what each is called, its row, its body, the statement, the key's id."""
+    """Events with a statement of whoever acted, checked: what each is called, its row, its body, the statement, the key's id."""
     event = tables.event.c
     with ledger.connection.read() as connection:
-        rows = connection.execute(select(tables.event).where(event.kind == kind).order_by(event.seq)).all()
+        rows = connection.execute(select(tables.event).where(event.kind.in_(kinds)).order_by(event.seq)).all()
     for row in rows:
         what = f"{NOUNS[type]} in event {row.seq}"
         body = _object(row.body, what)
-        said, signature, person = body.get("statement"), body.get("signature"), people.get(row.subject)
+        if type == PEOPLE and "statement" not in body and "signature" not in body:
+            continue
+        said, signature, person = body.get("statement"), body.get("signature"), people.get(row.actor)
         if not isinstance(said, dict) or not isinstance(signature, str) or person is None:
             raise VerificationFailed(f"{what} is not signed", "compare the ledger with its backup")
         _verify(ledger, person, said, signature, at=unstamp(row.at), what=what)
-        if (said.get("type"), said.get("person"), said.get("at")) != (
-            type,
-            row.subject,
-            write(unstamp(row.at)),
-        ):
+        if (said.get("type"), said.get("person")) != (type, row.actor):
             raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
         yield what, row, body, said, from_text(signature, person.public).keyid
 

@@ -1,9 +1,8 @@
-"""``person add`` and ``list``: people who decide, and their keys. A private key is written once and never shown again."""
+"""``person key``, ``add`` and ``list``: people who decide, and their keys. A private key is written once and never shown again."""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -14,20 +13,43 @@ from console.cli.answer import Answer, Line, Table, day, good
 from console.cli.options import Here, Json, MaybeName
 from console.cli.person_life import manager
 from console.cli.site import opened
-from flows.wiring import Site, write_secret
+from flows.settings import load_settings
+from flows.wiring import write_secret
 from retention.errors import RetentionError, UsageError
 from retention.permissions import Role
-from retention.signing import generate
+from retention.signing import PublicKey, generate, load_public
 from storage.ledger.people import Person
+from storage.staff import require_own_key, require_short_name
 
-RESERVED = frozenset({"scheduler", "console", "upgrade"})
-"""Actors of events that are nobody: a person of that name would pass for them."""
+ShortName = Annotated[
+    str, Parameter(help="Short name, as in --as NAME: lower-case letters, digits, dots and dashes.")
+]
+
+
+def key(
+    name: ShortName,
+    /,
+    *,
+    key_file: Annotated[
+        Path | None, Parameter(help="Where to write the private key; by default in the keyring.")
+    ] = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    require_short_name(name)
+    path, made = key_file or load_settings().keyring.expanduser() / f"{name}.pem", generate(name)
+    _keep(path, made.dump())
+    lines: list[Line] = [
+        good(f"private key: {path} (readable by its owner only; this is its only copy)"),
+        f"public key:  {made.public.line}",
+    ]
+    body = {"private_key": path, "public_key": made.public.line, "keyid": made.keyid}
+    note = "give the public key to whoever manages people; the private key to nobody"
+    return Answer(command="person.key", body=body, lines=lines, notes=[note])
 
 
 def add(
-    name: Annotated[
-        str, Parameter(help="Short name, as in --as NAME: lower-case letters, digits, dots and dashes.")
-    ],
+    name: ShortName,
     /,
     *,
     full_name: Annotated[str, Parameter(help="As it is printed on certificates.")],
@@ -36,6 +58,12 @@ def add(
     key_file: Annotated[
         Path | None, Parameter(help="Where to write the private key; by default in the keyring.")
     ] = None,
+    public_key: Annotated[
+        Path | None,
+        Parameter(
+            help="A key that the person made themself (retention person key): its public half, in a file."
+        ),
+    ] = None,
     as_: MaybeName = None,
     as_key_file: Annotated[
         Path | None, Parameter(help="The administrator's signing key, when it is not in the keyring.")
@@ -43,40 +71,47 @@ def add(
     json: Json = False,
     session: Here,
 ) -> Answer:
+    if public_key is not None and key_file is not None:
+        raise UsageError("a key is either made here or was made before", "give --key-file or --public-key")
+    made = None
+    if public_key is None:
+        made = generate(name)
+        public = made.public
+    else:
+        public = _read_public(public_key)
     with opened(session) as site:
-        actor = site.staff.require_manager(manager(site, as_, as_key_file))
-        _check(site, name, full_name, title)
+        by = manager(site, as_, as_key_file)
         path = key_file or site.settings.keyring.expanduser() / f"{name}.pem"
-        key = generate(name)
         person = Person(
             name=name,
             full_name=full_name.strip(),
             title=title.strip(),
             role=role,
-            public_key=key.public.text,
+            public_key=require_own_key(public),
             added_at=site.now(),
         )
-        site.ledger.require_ready(site.now())
-        _keep(path, key.dump())
+        site.staff.require_addable(person, by)
+        if made is not None:
+            _keep(path, made.dump())
         try:
-            site.ledger.people.add(person, actor=actor)
+            site.staff.add(person, by)
         except RetentionError:
-            path.unlink(missing_ok=True)  # a key that belongs to nobody must not stay behind
+            if made is not None:
+                path.unlink(missing_ok=True)  # a key that belongs to nobody must not stay behind
             raise
-    lines: list[Line] = [
-        good(f"added {name}: {person.full_name}, {person.title} ({role.value})"),
-        f"private key: {path} (readable by its owner only; this is its only copy)",
-        f"public key:  {key.public.line}",
-    ]
+    lines: list[Line] = [good(f"added {name}: {person.full_name}, {person.title} ({role.value})")]
+    if made is not None:
+        lines.append(f"private key: {path} (readable by its owner only; this is its only copy)")
+    lines.append(f"public key:  {public.line}")
     body = {
         "person": name,
         "role": role.value,
-        "private_key": path,
-        "public_key": key.public.line,
-        "keyid": key.keyid,
+        "private_key": None if made is None else path,
+        "public_key": public.line,
+        "keyid": public.keyid,
     }
     note = "give the private key to that person alone: whoever has it signs as them"
-    return Answer(command="person.add", body=body, lines=lines, notes=[note])
+    return Answer(command="person.add", body=body, lines=lines, notes=[] if made is None else [note])
 
 
 def list_(*, json: Json = False, session: Here) -> Answer:
@@ -103,30 +138,13 @@ def told(person: Person) -> str:
     return f"{person.role.value}, disabled" if person.disabled else person.role.value
 
 
-def _check(site: Site, name: str, full_name: str, title: str) -> None:
-    """Names that are usable as a file name, and full names that tell people apart on a certificate."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,63}", name):
+def _read_public(path: Path) -> PublicKey:
+    try:
+        return load_public(path.read_bytes())
+    except OSError as error:
         raise UsageError(
-            f"{name!r} is not a short name",
-            "lower-case letters, digits, dots and dashes, such as ada or j.doe",
-        )
-    if name in RESERVED:
-        raise UsageError(f"{name} is what the ledger calls a service", "choose another short name")
-    for what, text in (("full name", full_name), ("title", title)):
-        if not text.strip() or not text.isprintable():
-            raise UsageError(
-                f"the {what} is empty or not printable", "write it as it stands on a certificate"
-            )
-    same = [one.name for one in site.ledger.people.list() if _plain(one.full_name) == _plain(full_name)]
-    if same:
-        raise UsageError(
-            f"{same[0]} has the same full name: a certificate could not tell the two apart",
-            "add a middle initial or a number",
-        )
-
-
-def _plain(full_name: str) -> str:
-    return " ".join(full_name.casefold().split())
+            f"{os.fspath(path)}: {error.strerror}", "give the file with the public key"
+        ) from None
 
 
 def _keep(path: Path, pem: bytes) -> None:

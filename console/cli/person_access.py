@@ -10,8 +10,7 @@ from console.cli.answer import Answer, good
 from console.cli.options import Flag, Here, Json, KeyFile, MaybeName
 from console.cli.person_life import Who, manager
 from console.cli.site import opened
-from console.web.oidc import MAX_SUBJECT
-from console.web.oidc import subject as subject_of
+from console.web.oidc import entered
 from retention.errors import UsageError
 
 
@@ -64,8 +63,4 @@ def retire_passkey(
 def _known(issuer: str | None, subject: str) -> str:
     if issuer is None:
         raise UsageError("there is no identity provider", "set RETENTION_CONSOLE_OIDC_ISSUER")
-    if not subject.isprintable() or not 0 < len(subject) <= MAX_SUBJECT:
-        raise UsageError(
-            "this is no subject of an identity provider", "give the `sub` exactly as its tokens have it"
-        )
-    return subject_of(issuer, subject)
+    return entered(issuer, subject)

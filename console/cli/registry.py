@@ -323,10 +323,15 @@ COMMANDS = (
         "log consistency", "console.cli.log:consistency", "Prove that the log continues an older checkpoint."
     ),
     Command(
+        "person key",
+        "console.cli.person:key",
+        "Make a signing key of your own, at your own computer; its public half goes to whoever manages people.",
+    ),
+    Command(
         "person add",
         "console.cli.person:add",
-        "Add a person and make their signing key.\n\n"
-        "The private key is written once, readable by its owner only, and kept nowhere else.",
+        "Add a person and make their signing key, or take the public half of one that they made.\n\n"
+        "A private key is written once, readable by its owner only, and kept nowhere else.",
     ),
     Command(
         "person role",

@@ -32,13 +32,17 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """``run``: does it, as `Signing` says who. ``tell``: what it is about, in words, as pairs. ``done``: where to go on."""
+    """``run``: does it, as `Signing` says who. ``tell``: what it is about, in words, as pairs. ``done``: where to go on.
+
+    ``leave``: where to go without signing, when that is another page.
+    """
 
     name: str
     title: str
     run: Callable[[Desk, Signing, Values], object]
     tell: Callable[[Desk, Values], list[tuple[str, str]]]
     done: Callable[[Values], str]
+    leave: Callable[[Values], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,11 @@ class ToSign:
     def statement(self) -> dict[str, JSON]:
         statement: dict[str, JSON] = self.draft.body["statement"]
         return statement
+
+    @property
+    def leave(self) -> str:
+        """The page to go back to without signing."""
+        return (self.operation.leave or self.operation.done)(self.values)
 
     @property
     def text(self) -> str:

@@ -27,6 +27,7 @@ from console.web.pages import (
     forecast,
     holds,
     oidc,
+    people,
     queue,
     schedule,
     sign_in,
@@ -61,7 +62,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.add_middleware(Guard, desk=desk)
     app.mount("/static", Static(directory=STATIC), name="static")
     for doors in (
-        sign_in.doors, oidc.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, asking.doors, forecast.doors, signing.doors,
+        sign_in.doors, oidc.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, people.doors, asking.doors, forecast.doors, signing.doors,
         _document(app),
     ):  # fmt: skip
         for door in doors:

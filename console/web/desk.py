@@ -17,6 +17,7 @@ from storage.documents import Documents
 from storage.holding import Holding
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import Sealer
+from storage.staff import Staff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,10 @@ class Desk:
     @property
     def holding(self) -> Holding:
         return Holding(ledger=self.ledger, schedule=self.schedule, now=self.now)
+
+    @property
+    def staff(self) -> Staff:
+        return Staff(ledger=self.ledger, now=self.now)
 
     def title_of(self, record_type: str) -> str:
         """What a record type is called; its id when the schedule in force no longer has it."""

@@ -8,7 +8,8 @@
 6. its issuer, audience, expiry and nonce have to be right;
 7. its subject has to be the one that an administrator entered for a person, who is not disabled. Nobody comes to be by signing in.
 
-Tokens are forgotten here: none is kept, written or shown.
+The ID token is kept sealed with the session, and given back to the provider alone, to sign out there too (OpenID Connect
+RP-Initiated Logout 1.0). Every other token is forgotten; none is written or shown.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import BoundedSemaphore
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from authlib.common.errors import AuthlibBaseError
@@ -33,7 +34,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from retention.errors import LedgerUnavailable, Refused, SettingsError, Unavailable
+from retention.errors import LedgerUnavailable, Refused, SettingsError, Unavailable, UsageError
 from storage.ledger.sealing import Sealer
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
@@ -52,6 +53,10 @@ LEEWAY = 30
 """Seconds by which the provider's clock may be off."""
 MAX_SUBJECT = 255
 """Characters of a subject (OpenID Connect Core, section 2)."""
+MAX_HINT = 4096
+"""Characters of an ID token that is kept to sign out with: it stands in an address then."""
+SIGNED_OUT = "/sign-in"
+"""Where the provider sends somebody who signed out there."""
 _ROW = "S-sign-in"
 
 
@@ -85,6 +90,14 @@ class Away:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Back:
+    """Somebody who came back. ``subject``: as an account has it. ``id_token``: verified."""
+
+    subject: str
+    id_token: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What the provider says of itself, and its keys."""
@@ -98,6 +111,7 @@ class Provider:
     def __init__(self, registration: Registration, origin: str, now: Callable[[], datetime]) -> None:
         self.registration = registration
         self._callback = origin + CALLBACK
+        self._signed_out = origin + SIGNED_OUT
         self._now = now
         self._known: _Known | None = None
         self._away_until: datetime | None = None
@@ -115,7 +129,7 @@ class Provider:
             )  # fmt: skip
         return str(address), away
 
-    def subject(self, away: Away, query: Mapping[str, str]) -> str:
+    def come_back(self, away: Away, query: Mapping[str, str]) -> Back:
         """Who came back, as the ledger has them: issuer and subject. Steps 3 to 6. Raises `Refused`, `Unavailable`."""
         # 3. The same browser
         if away.until <= self._now() or not secrets.compare_digest(
@@ -132,7 +146,20 @@ class Provider:
             raise _invalid()
         # 5. and 6. The ID token
         claims = self._verified(token, away.nonce)
-        return subject(self.registration.issuer, str(claims["sub"]))
+        return Back(subject=subject(self.registration.issuer, str(claims["sub"])), id_token=token)
+
+    def sign_out(self, id_token: str | None) -> str | None:
+        """The provider's address to sign out at; ``None`` where it announces none. Raises `Unavailable`.
+
+        ``id_token``: whose session it is that ends there; without it the provider asks.
+        """
+        endpoint = self._what().metadata.get("end_session_endpoint")
+        if not isinstance(endpoint, str) or not _safe(endpoint) or "#" in endpoint:
+            return None
+        query = {"client_id": self.registration.client_id, "post_logout_redirect_uri": self._signed_out}
+        if id_token is not None and len(id_token) <= MAX_HINT:
+            query["id_token_hint"] = id_token
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
     def _exchange(self, code: str, verifier: str) -> object:
         endpoint = self._what().metadata["token_endpoint"]
@@ -242,6 +269,15 @@ def _another() -> Unavailable:
 def subject(issuer: str, name: str) -> str:
     """A subject as an account has it: unique only together with its issuer."""
     return f"{issuer} {name}"
+
+
+def entered(issuer: str, name: str) -> str:
+    """A subject as an administrator types it. Raises `UsageError` for what is none."""
+    if not name.isprintable() or not 0 < len(name) <= MAX_SUBJECT:
+        raise UsageError(
+            "this is no subject of an identity provider", "give the `sub` exactly as its tokens have it"
+        )
+    return subject(issuer, name)
 
 
 def seal(sealer: Sealer, away: Away) -> str:

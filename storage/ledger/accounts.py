@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from retention.errors import UsageError
 from storage.ledger import tables
@@ -59,6 +60,11 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def new_code() -> str:
+    """A code for an invitation."""
+    return secrets.token_urlsafe(24)
+
+
 class Accounts:
     def __init__(self, connection: LedgerConnection, sealer: Sealer) -> None:
         self._db = connection
@@ -92,17 +98,25 @@ class Accounts:
             entry.connection.execute(delete(tables.session).where(tables.session.c.person == person))
             entry.record("account.password", actor=actor, subject=person)
 
-    def bind(self, person: str, subject: str | None, *, actor: str, at: datetime) -> None:
+    def mark_of(self, subject: str) -> str:
+        """A subject as a statement names it: the same for the same one, and no name to anybody without the key."""
+        return self._sealer.mark("oidc subject", subject)
+
+    def require_free(self, subject: str | None, person: str) -> None:
+        """Raises `UsageError` when the subject is somebody else's."""
+        with self._db.read() as connection:
+            _require_free(connection, subject, person)
+
+    def bind(
+        self, person: str, subject: str | None, *, actor: str, at: datetime, signed: Mapping[str, Any] | None = None
+    ) -> None:  # fmt: skip
         """Let whoever an identity provider calls this sign in as that person; ``None``: nobody. All their sessions end.
 
-        Raises `UsageError` when the subject is somebody else's.
+        ``signed``: statement and signature of whoever does it; kept in the event. Raises as `require_free`.
         """
         table = tables.account
         with self._db.write(at) as entry:
-            taken = select(table.c.person).where(table.c.oidc_subject == subject, table.c.person != person)
-            other = None if subject is None else entry.connection.execute(taken).scalar()
-            if other is not None:
-                raise UsageError(f"this subject signs in as {other} already", "a subject is one person")
+            _require_free(entry.connection, subject, person)
             changed = entry.connection.execute(
                 update(table)
                 .where(table.c.person == person)
@@ -114,7 +128,7 @@ class Accounts:
                 )
             entry.connection.execute(delete(tables.session).where(tables.session.c.person == person))
             kind = "account.unbound" if subject is None else "account.bound"
-            entry.record(kind, actor=actor, subject=person)
+            entry.record(kind, actor=actor, subject=person, body=signed)
 
     def bound(self, subject: str) -> str | None:
         """Whom an identity provider's subject signs in."""
@@ -123,16 +137,21 @@ class Accounts:
             found = connection.execute(select(table.c.person).where(table.c.oidc_subject == subject)).scalar()
         return None if found is None else str(found)
 
-    def invite(self, person: str, *, actor: str, at: datetime) -> str:
-        """A one-time code with which this person sets a password. An earlier one that was not used is void."""
-        code = secrets.token_urlsafe(24)
+    def invite(
+        self, person: str, *, actor: str, at: datetime, code: str | None = None, signed: Mapping[str, Any] | None = None
+    ) -> str:  # fmt: skip
+        """A one-time code with which this person sets a password. An earlier one that was not used is void.
+
+        ``code``: made before by `new_code`. ``signed``: statement and signature of whoever invites; kept in the event.
+        """
+        code = code or new_code()
         table = tables.invitation
         with self._db.write(at) as entry:
             entry.connection.execute(delete(table).where(table.c.person == person))
             entry.connection.execute(
                 insert(table).values(token=digest(code), person=person, expires_at=stamp(at + INVITED))
             )
-            entry.record("account.invited", actor=actor, subject=person)
+            entry.record("account.invited", actor=actor, subject=person, body=signed)
         return code
 
     def invited(self, code: str, at: datetime) -> str | None:
@@ -155,9 +174,17 @@ class Accounts:
 
     # -- sessions --------------------------------------------------------------------------------------------------
 
-    def start(self, person: str, how: str, at: datetime, *, instead_of: str | None = None) -> str:
-        """A new session. Returns its cookie, which is written nowhere. ``instead_of``: a session that ends with it."""
+    def start(
+        self, person: str, how: str, at: datetime, *, instead_of: str | None = None, id_token: str | None = None
+    ) -> str:  # fmt: skip
+        """A new session. Returns its cookie, which is written nowhere. ``instead_of``: a session that ends with it.
+
+        ``id_token``: of the identity provider, to end the session there; kept sealed as long as the session.
+        """
         token = secrets.token_urlsafe(32)
+        sealed = (
+            None if id_token is None else self._sealer.seal(id_token.encode(), f"session {digest(token)}")
+        )
         table = tables.session
         with self._db.write(at) as entry:
             if instead_of is not None:
@@ -166,7 +193,7 @@ class Accounts:
             entry.connection.execute(
                 insert(table).values(
                     token=digest(token), person=person, how=how, made_at=stamp(at), seen_at=stamp(at),
-                    expires_at=stamp(at + ABSOLUTE),
+                    expires_at=stamp(at + ABSOLUTE), id_token=sealed,
                 )
             )  # fmt: skip
             entry.record("session.began", actor=person, subject=person, body={"how": how})
@@ -186,6 +213,23 @@ class Accounts:
                     update(table).where(table.c.token == found.id).values(seen_at=stamp(at))
                 )
         return found
+
+    def last_signed_in(self) -> dict[str, datetime]:
+        """When each person signed in last; who never did is not there."""
+        event = tables.event.c
+        began = (event.kind == "session.began") & event.subject.in_(select(tables.person.c.name))
+        with self._db.read() as connection:
+            rows = connection.execute(
+                select(event.subject, func.max(event.at).label("at")).where(began).group_by(event.subject)
+            ).all()
+        return {row.subject: unstamp(row.at) for row in rows}
+
+    def id_token(self, session: Session) -> str | None:
+        """The identity provider's token that the session began with."""
+        table = tables.session
+        with self._db.read() as connection:
+            sealed = connection.execute(select(table.c.id_token).where(table.c.token == session.id)).scalar()
+        return None if sealed is None else self._sealer.open(sealed, f"session {session.id}").decode()
 
     def sessions(self, person: str, at: datetime) -> list[Session]:
         """Those that are not over, newest first."""
@@ -256,6 +300,14 @@ class Accounts:
             "pair": self._sealer.mark("sign-in", f"{name}\0{address}"),
             "name": self._sealer.mark("sign-in of", name),
         }
+
+
+def _require_free(connection: Connection, subject: str | None, person: str) -> None:
+    table = tables.account
+    taken = select(table.c.person).where(table.c.oidc_subject == subject, table.c.person != person)
+    other = None if subject is None else connection.execute(taken).scalar()
+    if other is not None:
+        raise UsageError(f"this subject signs in as {other} already", "a subject is one person")
 
 
 def _session(row: Row[Any]) -> Session:

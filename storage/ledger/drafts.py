@@ -22,9 +22,15 @@ class DraftKind(StrEnum):
     """A form that came in when its session was over; shown again after signing in."""
     TO_SIGN = "to-sign"
     """An act that was rehearsed and waits for its signature."""
+    CODE = "code"
+    """The code of an invitation, for whoever invited: shown after they signed."""
 
 
-LIVES = {DraftKind.TYPED: timedelta(days=1), DraftKind.TO_SIGN: timedelta(hours=1)}
+LIVES = {
+    DraftKind.TYPED: timedelta(days=1),
+    DraftKind.TO_SIGN: timedelta(hours=1),
+    DraftKind.CODE: timedelta(hours=1),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from storage.ledger.connection import Entry, stamp, unstamp
 
 ADDED = "passkey.added"
 """The event with which a passkey begins: it has the statement that its owner signed, and the signature."""
+ENDED = "passkey.retired"
+"""The event with which it ends."""
 RETIRED = "passkey-retired"
 """The step of a person with which a passkey of theirs ends; its value: the key id."""
 
@@ -82,11 +84,11 @@ def add(entry: Entry, passkey: Passkey, *, actor: str, signed: Mapping[str, Any]
     entry.record(ADDED, actor=actor, subject=passkey.person, body=body)
 
 
-def retire(entry: Entry, passkey: Passkey, *, actor: str) -> None:
+def retire(entry: Entry, passkey: Passkey, *, actor: str, signed: Mapping[str, Any]) -> None:
     keyid = passkey.public.keyid
     entry.connection.execute(
         insert(tables.person_step).values(
             person=passkey.person, step=RETIRED, value=keyid, actor=actor, at=stamp(entry.at)
         )
     )
-    entry.record("passkey.retired", actor=actor, subject=passkey.person, body={"keyid": keyid})
+    entry.record(ENDED, actor=actor, subject=passkey.person, body={"keyid": keyid, **signed})

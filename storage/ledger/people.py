@@ -64,29 +64,32 @@ class People:
     def __init__(self, connection: LedgerConnection) -> None:
         self._db = connection
 
-    def add(self, person: Person, *, actor: str) -> None:
+    def require_new(self, person: Person) -> None:
         """Raises `UsageError` when the name, the full name or the key is taken: four eyes need two people, and a certificate
         tells people apart by their full names."""
+        with self._db.read() as connection:
+            _require_new_person(connection, person)
+
+    def can_add(self) -> bool:
+        """Whether whoever opened the ledger has the right to. The pages' own role on PostgreSQL has it only where it was granted."""
+        with self._db.read() as connection:
+            if connection.dialect.name != "postgresql":
+                return True
+            allowed = func.has_table_privilege(tables.person.name, "INSERT")
+            return bool(connection.execute(select(allowed)).scalar())
+
+    def add(self, person: Person, *, actor: str, signed: Mapping[str, Any] | None = None) -> None:
+        """``signed``: statement and signature of whoever adds them; kept in the event. Raises as `require_new`."""
         with self._db.write(person.added_at) as entry:
-            for other in entry.connection.execute(select(tables.person)):
-                if (
-                    other.name == person.name
-                    or other.public_key == person.public_key
-                    or as_compared(other.full_name) == as_compared(person.full_name)
-                ):
-                    raise UsageError(f"there is already a person {other.name}", "see: retention person list")
-            for passkey in passkeys.read(entry.connection):
-                if passkey.public.text == person.public_key:
-                    raise UsageError(
-                        f"this key is a passkey of {passkey.person}", "give them a key of their own"
-                    )
+            _require_new_person(entry.connection, person)
             entry.connection.execute(
                 insert(tables.person).values(
                     name=person.name, full_name=person.full_name, title=person.title, role=person.role.value,
                     public_key=person.public_key, added_at=stamp(person.added_at),
                 )
             )  # fmt: skip
-            entry.record("person.added", actor=actor, subject=person.name, body={"role": person.role.value})
+            body = {"role": person.role.value, **(signed or {})}
+            entry.record("person.added", actor=actor, subject=person.name, body=body)
 
     def get(self, name: str) -> Person:
         """As they are now. Raises `UsageError` for an unknown name."""
@@ -131,15 +134,20 @@ class People:
             _require_new(entry.connection, passkey)
             passkeys.add(entry, passkey, actor=actor, signed=signed)
 
-    def retire_passkey(self, credential: str, *, actor: str, at: datetime) -> Passkey:
-        """From now on it signs nothing more; what it signed stays signed. Raises `UsageError` for one that does not sign."""
+    def retire_passkey(
+        self, credential: str, *, actor: str, at: datetime, signed: Mapping[str, Any] | None = None
+    ) -> Passkey:  # fmt: skip
+        """From now on it signs nothing more; what it signed stays signed. Raises `UsageError` for one that does not sign.
+
+        ``signed``: statement and signature of whoever retires it; kept in the event.
+        """
         with self._db.write(at) as entry:
             passkey = next(passkeys.read(entry.connection, credential=credential), None)
             if passkey is None or passkey.retired_at is not None:
                 raise UsageError(
                     "there is no such passkey, or it was retired", "see: retention person show NAME"
                 )
-            passkeys.retire(entry, passkey, actor=actor)
+            passkeys.retire(entry, passkey, actor=actor, signed=signed or {})
         return replace(passkey, retired_at=at)
 
     def sign_off(self, decision: SignedDecision) -> None:
@@ -192,6 +200,19 @@ class People:
         if role is None:
             raise UsageError(f"there is no person {name}", "see: retention person list")
         return Role(role)
+
+
+def _require_new_person(connection: Connection, person: Person) -> None:
+    for other in connection.execute(select(tables.person)):
+        if (
+            other.name == person.name
+            or other.public_key == person.public_key
+            or as_compared(other.full_name) == as_compared(person.full_name)
+        ):
+            raise UsageError(f"there is already a person {other.name}", "see: retention person list")
+    for passkey in passkeys.read(connection):
+        if passkey.public.text == person.public_key:
+            raise UsageError(f"this key is a passkey of {passkey.person}", "give them a key of their own")
 
 
 def _people(connection: Connection, name: str | None = None) -> list[Person]:

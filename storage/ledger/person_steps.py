@@ -68,6 +68,13 @@ class PersonSteps:
         """Whether the person acknowledged the code of ethics for that year."""
         return any(one.step == PersonStepKind.ETHICS and one.value == str(year) for one in self.of(person))
 
+    def acknowledging(self, year: int) -> set[str]:
+        """Everybody who acknowledged the code of ethics for that year."""
+        step = tables.person_step.c
+        ethics = (step.step == PersonStepKind.ETHICS.value) & (step.value == str(year))
+        with self._db.read() as connection:
+            return set(connection.execute(select(step.person).where(ethics)).scalars())
+
 
 def standing_now(connection: Connection, person: str | None = None) -> tuple[dict[str, Role], set[str]]:
     """Roles given after people were added, and who is disabled. ``person``: read that one's only."""

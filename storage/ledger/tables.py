@@ -400,6 +400,7 @@ session = Table(
     Column("made_at", String(32), nullable=False),
     Column("seen_at", String(32), nullable=False),
     Column("expires_at", String(32), nullable=False),
+    Column("id_token", LargeBinary),
     Index(None, "person"),
     comment="who is signed in to the console, as digests of their cookies; no evidence",
 )

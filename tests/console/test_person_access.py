@@ -7,6 +7,7 @@ import pytest
 from console.web.oidc import subject
 from flows.settings import load_settings
 from flows.wiring import Site
+from storage.statements import verify_statements
 from tests.console.library import Library
 from tests.retention.authenticator import authenticator
 from tests.storage.desk import given_passkey
@@ -88,4 +89,24 @@ def test_a_lost_passkey_is_retired_by_its_owner_or_a_manager_and_shown_as_such(
     assert shown.count("retired") >= 2
     told = library.done("person", "show", "ada", "--json").json["passkeys"]
     assert [one["retired_at"] is None for one in told] == [False, False]
+    site.close()
+
+
+def test_a_person_makes_their_own_key_and_only_its_public_half_is_handed_over(
+    library: Library, site: Site
+) -> None:
+    own = library.root / "mei.pem"
+    made = library.done("person", "key", "mei", "--key-file", str(own), "--json").json
+    assert library("person", "key", "mei", "--key-file", str(own)).code == 2, "no key is replaced"
+    line = library.root / "mei.pub"
+    line.write_text(made["public_key"])
+    who = ("mei", "--full-name", "Mei Lind", "--title", "Branch Manager", "--role", "custodian")
+    assert library("person", "add", *who, "--public-key", str(line), "--key-file", str(own)).code == 2
+    library.done(
+        "person", "add", "root", "--full-name", "Root Example", "--title", "IT", "--role", "administrator"
+    )
+    said = library.done("person", "add", *who, "--public-key", str(line), "--as", "root", "--json").json
+    assert (said["private_key"], said["keyid"]) == (None, made["keyid"])
+    library.done("person", "acknowledge-ethics", "--as", "mei", "--key-file", str(own))
+    assert verify_statements(site.ledger) == 2, "whoever manages people signs for it"
     site.close()

@@ -48,6 +48,15 @@ class Provider:
         """How many tokens were asked for."""
         return int(self.client.get("/asked").text)
 
+    def ended(self) -> list[str]:
+        """Whose sessions were ended there."""
+        found: list[str] = self.client.get("/ended").json()
+        return found
+
+    def announces(self, ending: bool) -> None:
+        """Whether it says that sessions can be ended there."""
+        assert self.client.post("/announce", data={"ending": "yes" if ending else ""}).status_code == 204
+
     def sign_in(self, address: str, user: str) -> str:
         """What a browser does there: the form, the name, and the way back."""
         form = self.client.get(address)
@@ -97,6 +106,8 @@ def serve(told: Path) -> None:
         "key": RSAKey.generate_key(2048, {"kid": "first", "alg": "RS256"}),
         "flaw": "",
         "asked": 0,
+        "ending": True,
+        "ended": [],
     }
     stranger = RSAKey.generate_key(2048, {"kid": "first", "alg": "RS256"})
     codes: dict[str, Any] = {}
@@ -247,6 +258,7 @@ def serve(told: Path) -> None:
             issuer=issuer, authorization_endpoint=f"{issuer}/authorize", token_endpoint=f"{issuer}/token", jwks_uri=f"{issuer}/keys",
             response_types_supported=["code"], subject_types_supported=["public"], id_token_signing_alg_values_supported=["RS256"],
             code_challenge_methods_supported=["S256"], token_endpoint_auth_methods_supported=["client_secret_basic"],
+            **({"end_session_endpoint": f"{issuer}/end?from=discovery"} if state["ending"] else {}),
         )  # fmt: skip
 
     @app.get("/keys")
@@ -281,6 +293,26 @@ def serve(told: Path) -> None:
     @app.post("/rotate")
     def rotate() -> tuple[str, int]:
         state["key"] = RSAKey.generate_key(2048, {"kid": secrets.token_hex(4), "alg": "RS256"})
+        return "", 204
+
+    @app.get("/end")
+    def end() -> Any:
+        """RP-Initiated Logout 1.0, section 2: the hint is a token of ours for that client, and the way back one that it registered."""
+        hinted = jwt.decode(request.args["id_token_hint"], state["key"]).claims
+        back = request.args["post_logout_redirect_uri"]
+        known = hinted["aud"] in (CLIENT, [CLIENT]) and request.args["client_id"] == CLIENT
+        if not known or not (back.startswith("http://localhost:") and back.endswith("/sign-in")):
+            return "refused", 400
+        state["ended"].append(hinted["sub"])
+        return "", 303, {"Location": back}
+
+    @app.get("/ended")
+    def ended() -> Response:
+        return jsonify(state["ended"])
+
+    @app.post("/announce")
+    def announce() -> tuple[str, int]:
+        state["ending"] = bool(request.form["ending"])
         return "", 204
 
     @app.get("/asked")

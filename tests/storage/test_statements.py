@@ -14,7 +14,9 @@ from retention import approval
 from retention.document import JSON, encode, write
 from retention.errors import UsageError, VerificationFailed
 from retention.holds import HoldState, Scope
+from retention.permissions import Role
 from retention.ruling import TYPE as RULING
+from retention.signing import generate
 from storage.dispositions import EXCEPTION
 from storage.hold_steps import STATEMENT_TYPE as HOLD_ACTION
 from storage.ledger import tables
@@ -22,9 +24,10 @@ from storage.ledger.connection import stamp
 from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import Passkey
+from storage.ledger.people import Person
 from storage.signatures import Signatory, Signing
-from storage.staff import PASSKEY
-from storage.statements import KINDS, in_words, noun_of, verify_statements
+from storage.staff import PASSKEY, Staff
+from storage.statements import KINDS, MANAGING, in_words, noun_of, verify_statements
 from tests.retention.authenticator import Authenticator, authenticator
 from tests.storage.browser import Touching
 from tests.storage.desk import MATTER, NOW, behind_its_back, given_passkey, opened, person, without_triggers
@@ -285,3 +288,48 @@ def test_a_statement_that_could_hide_something_is_not_told(
 def test_what_people_do_not_sign_here_is_refused(statement: JSON) -> None:
     with pytest.raises(UsageError, match="not a statement that people sign here"):
         noun_of(statement)
+
+
+def managed(ledger: Ledger) -> None:
+    """Each act of an administrator, signed."""
+    root, phone = person(ledger, "root", Role.ADMINISTRATOR), generate("phone")
+    given_passkey(ledger, person(ledger, "ada"), phone.public)
+    key = generate("mei").public.text
+    staff = Staff(ledger=ledger, now=lambda: NOW)
+    mei = Person(name="mei", full_name="Mei Lind", title="T", role=Role.AUDITOR, public_key=key, added_at=NOW)
+    staff.add(mei, root)
+    staff.give_role("mei", Role.OPERATOR, root)
+    staff.invite("mei", root)
+    staff.bind("mei", "https://login.library.example m", root)
+    staff.bind("mei", None, root)
+    staff.disable("mei", root)
+    staff.enable("mei", root)
+    staff.retire_passkey("ada", phone.public.keyid, root)
+
+
+def test_every_act_of_whoever_manages_people_is_signed_and_checked(sqlite_ledger: Ledger) -> None:
+    managed(sqlite_ledger)
+    kinds = {event.kind for event in sqlite_ledger.events(limit=100) if "statement" in event.body}
+    assert kinds - {"passkey.added"} == set(MANAGING)
+    assert verify_statements(sqlite_ledger) == 9
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"value":"operator"', '"value":"custodian"'), ('"act":"person.role"', '"act":"person.enabled"'),
+        ('"before":"auditor"', '"before":"operator"'), ('"subject":"mei"', '"subject":"ada"'), ('"person":"root"', '"person":"ada"'),
+        ('"signature":"', '"signature":"AAAA'),
+    ],
+)  # fmt: skip
+def test_an_act_that_is_not_what_was_signed_is_found(sqlite_ledger: Ledger, old: str, new: str) -> None:
+    managed(sqlite_ledger)
+    with behind_its_back(str(sqlite_ledger.connection.engine.url)) as connection:
+        without_triggers(connection)
+        changed = connection.execute(
+            text("UPDATE event SET body = replace(body, :old, :new) WHERE kind = 'person.role'"),
+            {"old": old, "new": new},
+        )
+        assert changed.rowcount == 1
+    with pytest.raises(VerificationFailed):
+        verify_statements(sqlite_ledger)

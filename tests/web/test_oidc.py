@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,15 +13,19 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from console.cli.serve_console import registration_of
 from console.web.oidc import PAUSE, SECONDS, Registration, subject
 from flows.settings import load_settings
 from retention.errors import SettingsError, UsageError
+from storage.ledger import tables
 from storage.ledger.person_steps import PersonStep
+from storage.statements import verify_statements
 from tests.servers.oidc import CLIENT, FLAWS, SECRET, Provider, provider
 from tests.web.house import House, listening
 from tests.web.house import house as make_house
+from tests.web.test_bad_input import signature
 
 MEI = "mei.lind@library.example"
 
@@ -301,3 +306,76 @@ def test_the_settings_of_a_site_say_how_it_is_known_there(monkeypatch: pytest.Mo
     assert found is not None
     assert found.client_secret == SECRET
     assert SECRET not in repr(settings) + repr(found)
+
+
+def token_row(house: House) -> bytes | None:
+    with house.ledger.connection.read() as connection:
+        row = connection.execute(select(tables.session.c.id_token)).scalar()
+    return None if row is None else bytes(row)
+
+
+def test_who_signs_out_is_signed_out_there_too(desk: House, there: Provider) -> None:
+    ended = len(there.ended())
+    with desk.client() as client:
+        assert come_back(client, there).status_code == 303
+        kept = token_row(desk)
+        assert kept is not None, "the token stays here, sealed"
+        assert b"eyJ" not in kept
+        assert "id_token" not in client.get("/account.json").text
+        out = client.post("/sign-out")
+        assert (out.status_code, "Sign out there too" in out.text) == (200, True)
+        assert "Sign out</button>" not in out.text, "nobody is signed in on this page"
+        address = out.headers["refresh"].removeprefix("0; url=")
+        assert html.escape(address) in out.text
+        assert token_row(desk) is None
+        assert client.get("/").status_code == 303
+    back = there.client.get(address)
+    assert (back.status_code, back.headers["location"]) == (303, f"{desk.origin}/sign-in")
+    assert there.ended()[ended:] == [MEI]
+
+
+def test_where_the_provider_offers_no_end_or_is_away_the_session_here_ends_all_the_same(
+    tmp_path: Path, there: Provider
+) -> None:
+    there.flawed("")
+    there.announces(False)
+    registration = Registration(issuer=there.issuer, client_id=CLIENT, client_secret=SECRET)
+    try:
+        with make_house(tmp_path, registration=registration) as house, house.client() as client:
+            bind(house, there, "director", MEI)
+            for away in (False, True):
+                assert come_back(client, there).status_code == 303
+                provider = house.desk.provider
+                assert provider is not None
+                if away:
+                    provider.registration = replace(registration, issuer="http://127.0.0.1:9")
+                    house.clock.ahead += timedelta(minutes=29)
+                    client.get("/")
+                    house.clock.ahead += timedelta(minutes=29)
+                    client.get("/")
+                    house.clock.ahead += timedelta(minutes=10)
+                done = client.post("/sign-out")
+                assert (done.status_code, done.headers["location"]) == (303, "/sign-in")
+                assert client.get("/account").status_code == 303
+    finally:
+        there.announces(True)
+
+
+def test_an_administrator_enters_a_person_under_a_name_of_the_provider_in_the_pages(
+    desk: House, there: Provider
+) -> None:
+    with desk.client("administrator") as client, desk.client() as other:
+        for subject_typed in ("", "a\nb", "x" * 256):
+            refused_at = client.post("/people/deputy/oidc", data={"subject": subject_typed})
+            assert refused_at.status_code == 422
+            assert "no subject" in refused_at.text
+        taken = client.post("/people/deputy/oidc", data={"subject": MEI})
+        assert (taken.status_code, "signs in as director already" in taken.text) == (422, True)
+        page = client.post("/people/deputy/oidc", data={"subject": "bela"}).headers["location"]
+        assert "bela" not in client.get(f"{page}/statement").text
+        assert client.post(page, data=signature(desk, client, page, "administrator")).status_code == 303
+        assert come_back(other, there, "bela").status_code == 303
+        page = client.post("/people/deputy/oidc", data={"remove": "yes"}).headers["location"]
+        assert client.post(page, data=signature(desk, client, page, "administrator")).status_code == 303
+        assert refused(come_back(other, there, "bela"), "Nobody here is entered")
+    assert verify_statements(desk.ledger) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from console.cli import words
 from console.web import challenges, passwords
 from console.web.acting import Operation, Values, rehearse
 from console.web.desk import Desk
@@ -17,7 +18,6 @@ from retention.permissions import PERMISSIONS, Act
 from retention.signing import load_public
 from storage import passkeys
 from storage.signatures import Signing
-from storage.staff import Staff
 
 doors = Doors()
 
@@ -101,14 +101,18 @@ def add_passkey(visit: Here, form: Typed) -> Response:
         return _page(visit, errors={"label": sentence(error.message)}, status=422)
 
 
-@doors.post("/account/passkeys/{credential}/retire", Act.READ)
-def retire_passkey(visit: Here, credential: str) -> Response:
-    """Retire a passkey of yours: it signs no more."""
-    desk, who = visit.desk, visit.who
-    if credential not in {one.credential for one in desk.ledger.people.passkeys(who.name)}:
+@doors.post("/account/passkeys/{keyid}/retire", Act.READ)
+def retire_passkey(visit: Here, keyid: str) -> Response:
+    """Retire a passkey of yours, so that it signs no more: signed on the next page, with another key of yours."""
+    known = {one.public.keyid: one for one in visit.desk.ledger.people.passkeys(visit.who.name)}
+    if keyid not in known:
         raise NotFound
-    desk.ledger.people.retire_passkey(credential, actor=who.name, at=desk.now())
-    return visit.see("/account#passkeys")
+    try:
+        return rehearse(
+            visit, RETIRE, {"person": visit.who.name, "keyid": keyid, "label": known[keyid].label}
+        )
+    except (Refused, UsageError) as error:
+        return _page(visit, errors={"passkeys": sentence(error.message)}, status=422)
 
 
 def _page(
@@ -127,15 +131,41 @@ def _page(
     )  # fmt: skip
 
 
+def ways_in(desk: Desk, name: str, *, without: str) -> str:
+    """How somebody signs in when that passkey does not any more."""
+    account = desk.ledger.accounts.get(name)
+    ways = ["the password"] if account is not None and account.password is not None else []
+    if account is not None and account.oidc_subject is not None and desk.provider is not None:
+        ways.append("single sign-on")
+    ways += [
+        f"the passkey “{one.label}”"
+        for one in desk.ledger.people.passkeys(name)
+        if one.signs(None) and one.public.keyid != without
+    ]
+    return words.listed(ways) if ways else "none: it takes a new invitation from an administrator"
+
+
+def _retire(desk: Desk, by: Signing, values: Values) -> None:
+    desk.staff.retire_passkey(values["person"], values["keyid"], by)
+
+
+def _tell_retiring(desk: Desk, values: Values) -> list[tuple[str, str]]:
+    left = ways_in(desk, values["person"], without=values["keyid"])
+    return [
+        ("Retire the passkey", values["label"]),
+        ("Of", values["person"]),
+        ("Key", values["keyid"]),
+        ("Ways to sign in that are left", left),
+    ]
+
+
 def _acknowledge(desk: Desk, by: Signing, values: Values) -> None:
-    Staff(ledger=desk.ledger, now=desk.now).acknowledge(by, values["year"])
+    desk.staff.acknowledge(by, values["year"])
 
 
 def _add_passkey(desk: Desk, by: Signing, values: Values) -> None:
     public = load_public(values["public"].encode())
-    Staff(ledger=desk.ledger, now=desk.now).add_passkey(
-        by, credential=values["credential"], public=public, label=values["label"]
-    )
+    desk.staff.add_passkey(by, credential=values["credential"], public=public, label=values["label"])
 
 
 ETHICS = Operation(
@@ -147,4 +177,8 @@ PASSKEY = Operation(
     tell=lambda _desk, values: [("Passkey", values["label"]), ("Key", load_public(values["public"].encode()).keyid)],
     done=lambda _values: "/account#passkeys",
 )  # fmt: skip
-OPERATIONS = (ETHICS, PASSKEY)
+RETIRE = Operation(
+    name="retire-own-passkey", title="Sign that your passkey ends, with another key of yours", run=_retire, tell=_tell_retiring,
+    done=lambda _values: "/account#passkeys",
+)  # fmt: skip
+OPERATIONS = (ETHICS, PASSKEY, RETIRE)

@@ -351,8 +351,8 @@ def _done(values: Values) -> str:
 
 
 PLACE = Operation(
-    name="place-hold", title="Sign to place this hold", run=_place, tell=_tell_place, done=_done
-)
+    name="place-hold", title="Sign to place this hold", run=_place, tell=_tell_place, done=_done, leave=lambda _values: "/holds",
+)  # fmt: skip
 CONFIRM = Operation(
     name="confirm-hold", title="Sign to confirm this hold", tell=_tell, done=_done,
     run=lambda desk, by, values: (desk.holding.confirm(values["hold"], by)),

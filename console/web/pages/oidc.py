@@ -45,12 +45,12 @@ def come_back(visit: Here) -> Response:
     provider = _provider(visit)
     try:
         away = unseal(visit.desk.sealer, visit.request.cookies.get(COOKIE))
-        subject = provider.subject(away, visit.request.query_params)
+        back = provider.come_back(away, visit.request.query_params)
         # 7. Somebody whom an administrator entered
-        name = visit.desk.ledger.accounts.bound(subject)
+        name = visit.desk.ledger.accounts.bound(back.subject)
         if name is None or not is_active(visit, name):
             raise Refused("nobody here is entered under what you are called there", "ask an administrator")
-        response = welcome(visit, name, "oidc", next=away.next, draft=away.draft)
+        response = welcome(visit, name, "oidc", next=away.next, draft=away.draft, id_token=back.id_token)
     except Unavailable as error:
         response = _form(visit, error, status=503)
     except Refused as error:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.responses import Response
 
 from console.web import challenges, passwords
 from console.web.doors import COOKIE, PUBLIC, Doors, Here, Visit
 from console.web.forms import Typed
-from retention.errors import Refused, UsageError
+from retention.errors import Refused, Unavailable, UsageError
 from retention.origin import Origin
 from storage import passkeys
+from storage.ledger.accounts import Session
 from storage.ledger.drafts import DraftKind
 
 doors = Doors()
@@ -78,10 +81,19 @@ def signed_in_with_passkey(visit: Here, form: Typed) -> Response:
 
 @doors.post("/sign-out", PUBLIC)
 def sign_out(visit: Here) -> Response:
-    """End the session."""
+    """End the session; where it began at the identity provider, go on to sign out there too."""
+    there = None
     if visit.session is not None:
+        there = _sign_out_there(visit, visit.session)
         visit.desk.ledger.accounts.end(visit.session.person, visit.session.id, at=visit.desk.now())
-    response = visit.see("/sign-in")
+    if there is None:
+        response = visit.see("/sign-in")
+    else:
+        visit = replace(visit, session=None, person=None)
+        visit.request.state.visit = visit
+        response = visit.page("signed_out.html", title="Signed out here", facts={"sign_out_there": there})
+        # No redirect: the answer to a form of ours may lead to no other site (form-action).
+        response.headers["Refresh"] = f"0; url={there}"
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return response
 
@@ -125,11 +137,23 @@ def new_password_errors(form: Typed, *about: str) -> dict[str, str]:
     return {}
 
 
-def welcome(visit: Visit, name: str, how: str, *, next: str, draft: str) -> Response:
+def _sign_out_there(visit: Visit, session: Session) -> str | None:
+    provider, accounts = visit.desk.provider, visit.desk.ledger.accounts
+    if provider is None or session.how != "oidc":
+        return None
+    try:
+        return provider.sign_out(accounts.id_token(session))
+    except Unavailable:
+        return None  # the session here ends all the same
+
+
+def welcome(
+    visit: Visit, name: str, how: str, *, next: str, draft: str, id_token: str | None = None
+) -> Response:
     """Begin a session, with a new cookie whatever was there before, and go where the person wanted to."""
     desk, now = visit.desk, visit.desk.now()
     before = None if visit.session is None else visit.session.id
-    token = desk.ledger.accounts.start(name, how, now, instead_of=before)
+    token = desk.ledger.accounts.start(name, how, now, instead_of=before, id_token=id_token)
     kept = desk.ledger.drafts.get(draft, name, DraftKind.TYPED, now) if draft else None
     response = visit.see(f"{local(str(kept.body['page']))}?draft={draft}" if kept is not None else next)
     response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")

@@ -10,17 +10,18 @@ from console.web import acting
 from console.web.acting import Operation, ToSign
 from console.web.doors import Doors, Here, Visit
 from console.web.forms import Typed
-from console.web.pages import account, cases, holds
+from console.web.pages import account, cases, holds, people
 from console.web.problems import sentence
 from retention.errors import Refused, UsageError
 from retention.origin import Origin
 from retention.permissions import Act
 from storage import passkeys
+from storage.ledger.passkeys import Passkey
 from storage.rehearsal import pasted
 
 doors = Doors()
 OPERATIONS: Mapping[str, Operation] = {
-    one.name: one for one in (*account.OPERATIONS, *cases.OPERATIONS, *holds.OPERATIONS)
+    one.name: one for one in (*account.OPERATIONS, *cases.OPERATIONS, *holds.OPERATIONS, *people.OPERATIONS)
 }
 
 
@@ -45,8 +46,7 @@ def statement(visit: Here, id: str) -> Response:
 def options(visit: Here, id: str) -> Response:
     """What a browser asks a passkey to sign: the digest of the statement."""
     act = acting.waiting(visit, id, OPERATIONS)
-    mine = visit.desk.ledger.people.passkeys(visit.who.name)
-    asked = passkeys.asking_to_sign(mine, Origin(visit.desk.origin), act.statement)
+    asked = passkeys.asking_to_sign(_able(visit, act), Origin(visit.desk.origin), act.statement)
     return Response(asked, media_type="application/json")
 
 
@@ -69,6 +69,12 @@ def sign(visit: Here, form: Typed, id: str) -> Response:
         return _page(visit, act, {"signature": sentence(error.message)}, status=422)
 
 
+def _able(visit: Visit, act: ToSign) -> list[Passkey]:
+    """The passkeys of this person that may sign it: none signs for its own end."""
+    mine = visit.desk.ledger.people.passkeys(visit.who.name)
+    return [one for one in mine if one.signs(None) and one.public.keyid != act.statement.get("keyid")]
+
+
 def _page(
     visit: Visit, act: ToSign, errors: Mapping[str, str] | None = None, *, status: int = 200
 ) -> Response:
@@ -78,5 +84,5 @@ def _page(
     return visit.page(
         "sign.html", title=act.operation.title, facts=facts, status=status, act=act, errors=dict(errors or {}),
         told=act.operation.tell(visit.desk, act.values),
-        passkeys=[one for one in visit.desk.ledger.people.passkeys(visit.who.name) if one.signs(None)],
+        passkeys=_able(visit, act),
     )  # fmt: skip

@@ -11,9 +11,10 @@ from sqlalchemy.exc import DBAPIError
 
 from retention.errors import LedgerUnavailable
 from retention.holds import HoldState
+from retention.signing import generate
 from storage.ledger.ledger import Ledger
 from storage.ledger.tables import metadata
-from tests.storage.desk import NOW, behind_its_back, filled, opened, person, written_hold
+from tests.storage.desk import NOW, behind_its_back, filled, given_passkey, opened, person, written_hold
 
 EVIDENCE = (
     "event",
@@ -41,7 +42,9 @@ CHANGEABLE = {"case_file", "hold", "counter"}
 NO_EVIDENCE = {
     "lease", "switch", "account", "invitation", "session", "draft", "question", "look", "attempt",
 }  # fmt: skip
-REFUSAL = re.compile("append-only|frozen|four eyes|too few different people")
+REFUSAL = re.compile(
+    "append-only|frozen|four eyes|too few different people|one key, one person|their own role"
+)
 
 
 def refused(url: str, statement: str, **values: object) -> None:
@@ -244,3 +247,33 @@ def test_the_product_says_so_when_the_database_refuses(ledger: Ledger) -> None:
     ):
         entry.connection.execute(text("UPDATE event SET kind = 'x'"))
     assert ledger.connection.verify_chain()
+
+
+PASSKEY = "INSERT INTO passkey (credential, person, public_key, label, added_at) VALUES ('C', :person, :key, 'x', '')"
+PERSON = "INSERT INTO person (name, full_name, title, role, public_key, added_at) VALUES ('x', 'X', 'X', 'auditor', :key, '')"
+ROLE = "INSERT INTO person_step (person, step, value, actor, at) VALUES (:person, :step, 'custodian', :actor, '')"
+
+
+def test_the_database_takes_no_key_of_two_people(ledger: Ledger, ledger_url: str) -> None:
+    """Four eyes would be one pair: a key is one person's, as their own or in a passkey, whoever writes the rows."""
+    director, deputy = person(ledger, "director"), person(ledger, "deputy")
+    stick = generate("stick")
+    given_passkey(ledger, director, stick.public)
+    for key in (director.key, deputy.key):
+        line = f"retention-ed25519 {key.public.text}"
+        refused(ledger_url, PASSKEY, person="deputy", key=line)
+    refused(ledger_url, PERSON, key=stick.public.text)
+    for statement, values in (
+        (PASSKEY, {"person": "deputy", "key": f"retention-ed25519 {generate('y').public.text}"}),
+        (PERSON, {"key": generate("z").public.text}),
+    ):
+        with behind_its_back(ledger_url) as connection:
+            connection.execute(text(statement), values)
+
+
+def test_the_database_lets_nobody_change_their_own_role(ledger: Ledger, ledger_url: str) -> None:
+    person(ledger, "director")
+    refused(ledger_url, ROLE, person="director", step="role", actor="director")
+    with behind_its_back(ledger_url) as connection:
+        connection.execute(text(ROLE), {"person": "director", "step": "role", "actor": "deputy"})
+        connection.execute(text(ROLE), {"person": "director", "step": "disabled", "actor": "director"})
