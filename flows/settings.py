@@ -18,7 +18,6 @@ from retention.clearance import Requirements
 from retention.errors import SettingsError
 from storage.keys.roots.root import RootKind
 
-
 LOG_URL = r"^s3://[a-z0-9][a-z0-9.-]+(/[^\s]*)?$"
 """A log in a bucket."""
 
@@ -86,9 +85,7 @@ class Settings(BaseSettings):
     """Where certificates are published; by default ``evidence`` in the state directory."""
     log_dir: Path | None = None
     """Where the transparency log is published; by default ``log`` beside the certificates."""
-    log_url: str | None = Field(
-        default=None, pattern=LOG_URL, max_length=1024
-    )
+    log_url: str | None = Field(default=None, pattern=LOG_URL, max_length=1024)
     """The same in a bucket instead of a folder: ``s3://bucket/prefix``."""
     log_s3: BucketAccess = BucketAccess()
     """How that bucket is reached."""

@@ -260,7 +260,7 @@ class Site:
     def media(self) -> MediaDisposal:
         return MediaDisposal(
             ledger=self.ledger, schedule=self.schedule, log=lambda: self.log, signers=self.signing_keys.signers,
-            publish=lambda certificate: self.certifier.publish(certificate), version=version("retention"), now=self.now,
+            certifier=lambda: self.certifier, version=version("retention"), now=self.now,
         )  # fmt: skip
 
     def today(self) -> date:

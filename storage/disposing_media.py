@@ -28,7 +28,7 @@ from retention.records import Personal, Record, Span
 from retention.schedule import Location, RecordType, Schedule, TreeLocation, TriggerKind
 from retention.signed import from_text
 from retention.signing import Signer
-from storage.ledger.certificates import Certificate
+from storage.certifying import Certifier
 from storage.ledger.ledger import Ledger
 from storage.ledger.media import LotFile, StepTaken
 from storage.log import Log
@@ -51,17 +51,17 @@ class Account:
 
 
 class MediaDisposal:
-    """``publish``: publishes the file of a certificate that stands in the ledger."""
+    """``certifier``: publishes the file of a certificate that stands in the ledger."""
 
     def __init__(
         self, *, ledger: Ledger, schedule: Schedule, log: Callable[[], Log], signers: Callable[[], Sequence[Signer]],
-        publish: Callable[[Certificate], object], version: str, now: Callable[[], datetime],
+        certifier: Callable[[], Certifier], version: str, now: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._ledger = ledger
         self._schedule = schedule
         self._log = log
         self._signers = signers
-        self._publish = publish
+        self._certifier = certifier
         self._version = version
         self._clock = now
 
@@ -130,7 +130,7 @@ class MediaDisposal:
         certificate = self._certificate(replace(file, steps=(*file.steps, taken)), account, now)
         file = self._ledger.media.take(lot_id, taken, certificate=certificate)
         self._log().publish()
-        self._publish(self._ledger.certificates.get(lot_id))
+        self._certifier().publish(self._ledger.certificates.get(lot_id))
         return file
 
     def _ready(self) -> datetime:

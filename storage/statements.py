@@ -121,7 +121,7 @@ def verify_statements(ledger: Ledger) -> int:
     events = (
         _verify_ethics(ledger, people) + _verify_passkeys(ledger, people) + _verify_managing(ledger, people)
     )
-    return rows - secret + events
+    return rows - secret + events + _verify_media(ledger, people)
 
 
 def _verify_rows(ledger: Ledger, people: Mapping[str, Person], type: str, kind: Kind) -> int:
@@ -185,6 +185,22 @@ def _verify_managing(ledger: Ledger, people: Mapping[str, Person]) -> int:
             raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
         count += 1
     return count
+
+
+def _verify_media(ledger: Ledger, people: Mapping[str, Person]) -> int:
+    """Every step about media destroyed by hand: over the lot as it is sealed in the ledger."""
+    files = ledger.media.list()
+    for file in files:
+        for taken in file.steps:
+            what = f"step {taken.step.value} of lot {file.lot.id}"
+            said = dict(taken.statement)
+            _verify(ledger, people[taken.person], said, taken.signature, at=taken.at, what=what)
+            shown = file.lot.id, file.lot.digest, taken.step.value, write(taken.at)
+            if (said.get("lot"), said.get("digest"), said.get("step"), said.get("at")) != shown:
+                raise VerificationFailed(
+                    f"{what} is not what was signed", "compare the ledger with its backup"
+                )
+    return sum(len(file.steps) for file in files)
 
 
 def _signed_events(

@@ -75,7 +75,9 @@ def keys_beside(place: str, given: Sequence[Path] | None) -> Keys:
     if not _in_bucket(place):
         return keys_for(Path(place).parent, given)
     if not given:
-        raise UsageError("a log in a bucket has no keys beside it", "name the library's public keys with --key")
+        raise UsageError(
+            "a log in a bucket has no keys beside it", "name the library's public keys with --key"
+        )
     return keys_for(given[0].parent, given)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def readme(
-    certificate: str, organization: str, keys: Sequence[str], *, stamped: bool, attested: bool
-) -> str:
+def readme(certificate: str, organization: str, keys: Sequence[str], *, stamped: bool, attested: bool) -> str:
     """``keys``: the PEM files, in the folder, of the keys that sign now; ``stamped``: whether a time stamp lies in the folder;
     ``attested``: whether it is of media destroyed by hand."""
-    text = _TEXT.replace("LEAVES\n", "" if attested else _LEAVES).replace("SAID\n", _SAID_BY_HAND if attested else _SAID)
+    text = _TEXT.replace("LEAVES\n", "" if attested else _LEAVES).replace(
+        "SAID\n", _SAID_BY_HAND if attested else _SAID
+    )
     text = text.replace("CERTIFICATE", certificate).replace("ORGANIZATION", organization)
     checks = "\n".join(
         f"openssl dgst -sha256 -verify {key} -signature {name}.sig signed\n" if "p256" in key

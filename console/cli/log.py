@@ -181,7 +181,9 @@ def consistency(
     *,
     log: Annotated[
         str | None,
-        Parameter(help="A log: a folder, or s3://BUCKET/PREFIX reached as the settings say of the log; by default this site's."),
+        Parameter(
+            help="A log: a folder, or s3://BUCKET/PREFIX reached as the settings say of the log; by default this site's."
+        ),
     ] = None,
     key: KeyFiles = None,
     json: Json = False,

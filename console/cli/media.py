@@ -142,7 +142,10 @@ def _lines(site: Site, file: LotFile) -> list[Line]:
         how = f": {told['method']}, {told['technique']}, at {told['destroyedAt']}" if told["method"] else ""
         lines.append(f"  {taken.step.value} by {taken.person}, {moment(taken.at)}{how}")
     if file.next is None:
-        lines += [f"  {NOTHING_SEEN}", f"  to verify it anywhere: retention certificate verify {_path(site, file)}"]
+        lines += [
+            f"  {NOTHING_SEEN}",
+            f"  to verify it anywhere: retention certificate verify {_path(site, file)}",
+        ]
     else:
         lines.append(f"  next: retention media {file.next.value} {lot.id} --as NAME")
     return lines

@@ -11,6 +11,7 @@ from retention.document import read
 from retention.facts import Medium
 from retention.media import Attested, StepStatement
 
+
 def media_table(items: Iterable[Medium]) -> Table:
     rows = [
         (one.media_type, " ".join(filter(None, (one.make, one.model))), one.serial, one.property_number or "", one.source, one.categorization)
@@ -28,9 +29,7 @@ def certificate_lines(facts: Attested) -> list[Line]:
     ]
     for authority in lot.authorities:
         lines.append(f"  {authority.title} ({authority.record_type}), as of {authority.on}")
-        lines += [
-            f"  rule {rule.id}: {rule.citation}, at least {rule.minimum}" for rule in authority.rules
-        ]
+        lines += [f"  rule {rule.id}: {rule.citation}, at least {rule.minimum}" for rule in authority.rules]
     lines.append(f"  inclusive dates: {lot.earliest} to {lot.latest}")
     lines.append(media_table(lot.media))
     lines.append(f"  method attested: {facts.method.value} ({facts.technique}), {moment(facts.destroyed_at)}")

@@ -84,10 +84,10 @@ class Certificates:
         )
         with self._db.read() as connection:
             row = connection.execute(query).first()
-            lot = None if row is not None else connection.execute(_attested().where(_LOT == id)).first()
+            lot = connection.execute(attested_query(id, None, 1)).first() if row is None else None
         if row is not None:
             return _certificate(row)
-        if lot is not None:
+        if lot is not None and lot.id == id:
             return _of_lot(lot)
         raise UsageError(f"there is no certificate {id}", "see: retention certificate list")
 
@@ -107,23 +107,16 @@ class Certificates:
         return sorted([*of_lots, *of_cases], key=lambda one: one.at, reverse=True)[:limit]
 
 
-_LOT = tables.media_lot.c.id
-
-
-def _attested() -> Select[Any]:
-    entry = tables.log_entry
-    return (
-        select(_LOT, entry.c.envelope, entry.c.at)
-        .join(entry, entry.c.subject == _LOT)
-        .where(entry.c.kind == EntryKind.ATTESTED.value)
-    )
-
-
 def attested_query(text: str, before: tuple[datetime, str] | None, limit: int | None) -> Select[Any]:
     """Newest first; by the primary key of the lots, which are few."""
-    at = tables.log_entry.c.at
-    query = _attested().where(starting(_LOT, text)).order_by(at.desc(), _LOT.desc())
-    query = query if before is None else query.where(behind(at, _LOT, before))
+    lot, entry = tables.media_lot.c.id, tables.log_entry.c
+    query = (
+        select(lot, entry.envelope, entry.at)
+        .join(tables.log_entry, entry.subject == lot)
+        .where(entry.kind == EntryKind.ATTESTED.value, starting(lot, text))
+        .order_by(entry.at.desc(), lot.desc())
+    )
+    query = query if before is None else query.where(behind(entry.at, lot, before))
     return query if limit is None else query.limit(limit)
 
 

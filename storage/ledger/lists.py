@@ -77,7 +77,9 @@ class Lists:
         self, *, record_type: str | None = None, text: str = "", before: tuple[datetime, str] | None = None, limit: int = PAGE
     ) -> list[CertificateLine]:  # fmt: skip
         """Newest first. ``text``: what the id of the certificate, and so of its case, begins with."""
-        found = [_certificate(row) for row in self._rows(certificates_query(record_type, text, before, limit))]
+        found = [
+            _certificate(row) for row in self._rows(certificates_query(record_type, text, before, limit))
+        ]
         of_lots = Certificates(self._db).attested(
             text=text, before=before, limit=limit if record_type is None else None
         )

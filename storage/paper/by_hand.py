@@ -85,8 +85,14 @@ def _blocks(facts: Attested) -> Iterator[tuple[str, list[str]]]:
     yield "Media", _media(facts)
     yield "Rule and authority", _authority(facts)
     yield "Dates", _dates(facts)
-    yield "Method", [f"As attested. {words.METHODS[facts.method]}", f"Technique: {words.sentence(facts.technique)}"]
-    yield "Verification", ["None by the program: the destroyer and the witness give the same account, each with a signature."]
+    yield (
+        "Method",
+        [f"As attested. {words.METHODS[facts.method]}", f"Technique: {words.sentence(facts.technique)}"],
+    )
+    yield (
+        "Verification",
+        ["None by the program: the destroyer and the witness give the same account, each with a signature."],
+    )
     yield "Remaining copies", ["Copies of these records elsewhere are not covered."]
     yield "People", [
         f"{PARTS[step]}: {one.person}, {one.title}, {signed_at(one.statement)}."
@@ -126,7 +132,9 @@ def _authority(facts: Attested) -> list[str]:
     owners = list(dict.fromkeys(authority.owner for authority in authorities))
     if more := len(owners) - len(first(tuple(owners))):
         owners = [*owners[:NAMED], f"{more} more"]
-    lines.append(f"Retention schedule {authorities[0].schedule_version}; owner of the series: {'; '.join(owners)}.")
+    lines.append(
+        f"Retention schedule {authorities[0].schedule_version}; owner of the series: {'; '.join(owners)}."
+    )
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sqlite3
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -26,8 +27,13 @@ HOW = ("--method", "destroy", "--technique", "disk shredder, 2 mm")
 
 @pytest.fixture
 def desk(staffed: Library) -> Library:
-    for name, title, role in (("cleo", "Systems", "operator"), ("dora", "Branch Manager", "second-custodian")):
-        staffed.done("person", "add", name, "--full-name", f"{name.title()} Example", "--title", title, "--role", role)
+    for name, title, role in (
+        ("cleo", "Systems", "operator"),
+        ("dora", "Branch Manager", "second-custodian"),
+    ):
+        staffed.done(
+            "person", "add", name, "--full-name", f"{name.title()} Example", "--title", title, "--role", role
+        )
     return staffed
 
 
@@ -98,7 +104,12 @@ def test_what_two_attest_is_certified_logged_and_verified_and_nothing_more_is_cl
         "attest",
         "witness",
     ]
-    assert [one["person"] for one in predicate["signed"]] == ["Ada Example", "Bela Example", "Ada Example", "Dora Example"]
+    assert [one["person"] for one in predicate["signed"]] == [
+        "Ada Example",
+        "Bela Example",
+        "Ada Example",
+        "Dora Example",
+    ]
     assert "read-back" not in json.dumps(told)
     desk.done("log", "verify")
     desk.done(
@@ -123,7 +134,9 @@ def test_its_certificate_is_among_the_others_and_says_that_it_is_attested(desk: 
         (False, False, "provisional"), (True, True, "final")
     ]  # fmt: skip
     assert re.search(f"{lot} +final, attested", desk.done("certificate", "list").out)
-    assert [one["id"] for one in desk.done("certificate", "list", "--limit", "1", "--json").json["certificates"]] != [lot]
+    assert [
+        one["id"] for one in desk.done("certificate", "list", "--limit", "1", "--json").json["certificates"]
+    ] != [lot]
     shown = " ".join(desk.done("certificate", "show", lot).out.split())
     for said in ("attested by people, not read back by the program", "ZA123456", "LIB-0042", NOTHING_SEEN, "witnessed by Dora Example, Branch Manager"):  # fmt: skip
         assert said in shown
@@ -166,14 +179,20 @@ def test_the_folder_handed_over_verifies_and_so_do_its_own_instructions(
     script = "set -e\n" + "\n".join(block.partition("```")[0] for block in text.split("```sh\n")[1:])
     done = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Signature Verified Successfully") == 6, "the library's, the log's and four people's"
+    assert done.stdout.count("Signature Verified Successfully") == 6, (
+        "the library's, the log's and four people's"
+    )
     assert done.stdout.endswith("in the log\n")
     told = certificate(desk, lot)
     assert isinstance(told["predicate"], dict)
     assert told["predicate"]["evidence"]["digest"] in done.stdout
     exported = tmp_path / "exported"
     desk.done("certificate", "export", lot, "--to", exported)
-    assert sorted(path.name for path in exported.iterdir()) == [f"{lot}.dsse.json", "retention.keys", "retention.pub"]
+    assert sorted(path.name for path in exported.iterdir()) == [
+        f"{lot}.dsse.json",
+        "retention.keys",
+        "retention.pub",
+    ]
     path = folder / f"{lot}.dsse.json"
     path.write_bytes(path.read_bytes().replace(b"payload", b"pay1oad"))
     wrong = desk("certificate", "verify", folder)
@@ -365,3 +384,14 @@ def test_the_ledger_file_names_no_medium_in_the_clear(desk: Library) -> None:
     lot = attested(desk)
     assert re.fullmatch(r"M\d{8}-[0-9a-f]{8}", lot)
     assert b"ZA123456" not in b"".join(path.read_bytes() for path in desk.state.glob("ledger*"))
+
+
+def test_whoever_puts_another_witness_into_the_ledger_is_found(desk: Library, lot: str) -> None:
+    assert desk.done("db", "check", "--json").json["signatures"] == 4
+    with sqlite3.connect(desk.state / "ledger.db") as ledger:
+        ledger.execute("DROP TRIGGER refuse_update_media_step")
+        ledger.execute("UPDATE media_step SET person = 'bela' WHERE lot_id = ? AND step = 'witness'", (lot,))
+    ledger.close()
+    said = desk("db", "check")
+    assert said.code == 6
+    assert f"step witness of lot {lot}" in said.err

@@ -17,7 +17,12 @@ from tests.retention.certificate_facts import LIBRARY, key
 from tests.retention.schedules import SOUND
 
 ADA, BELA, CLEO, DORA = key("ada"), key("bela"), key("cleo"), key("dora")
-NAMES = {ADA.public.keyid: "Ada Abel", BELA.public.keyid: "Bela Berg", CLEO.public.keyid: "Cleo Cole", DORA.public.keyid: "Dora Dahl"}
+NAMES = {
+    ADA.public.keyid: "Ada Abel",
+    BELA.public.keyid: "Bela Berg",
+    CLEO.public.keyid: "Cleo Cole",
+    DORA.public.keyid: "Dora Dahl",
+}
 DISK = Medium(
     make="Seagate", model="Barracuda", serial="ZA1", property_number="LIB-42", media_type="hard-disk", source="recorder at Main",
     categorization="confidential",

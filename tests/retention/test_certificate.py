@@ -71,7 +71,12 @@ def test_a_certificate_of_media_conforms_too_and_not_as_one_of_the_other_kind() 
         lacking = {**made, "predicate": {name: v for name, v in predicate.items() if name != group}}
         assert not CONFORMS.is_valid(lacking)
     summary = {"media": 1, "method": "destroy", "result": "passed", "seen": 1}
-    wrong: list[dict[str, Any]] = [{"patron": "x"}, {"signed": predicate["signed"][:3]}, {"signed": predicate["signed"][::-1]}, {"summary": summary}]
+    wrong: list[dict[str, Any]] = [
+        {"patron": "x"},
+        {"signed": predicate["signed"][:3]},
+        {"signed": predicate["signed"][::-1]},
+        {"summary": summary},
+    ]
     for change in wrong:
         assert not CONFORMS.is_valid({**made, "predicate": {**predicate, **change}}), change
 
@@ -86,12 +91,17 @@ def test_the_schema_knows_exactly_the_fields_that_are_written() -> None:
         always = [camel(field.name) for field in fields if not field.metadata.get("optional")]
         assert sorted(described["required"]) == sorted(always)
     by_hand = typing.cast("dict[str, Any]", media.statement(media_facts.facts())["predicate"])
-    for name, made in (("CertificateOfDestruction", predicate(certificate())), ("AttestedDestruction", by_hand)):
+    for name, made in (
+        ("CertificateOfDestruction", predicate(certificate())),
+        ("AttestedDestruction", by_hand),
+    ):
         top = SCHEMA["$defs"][name]
         assert sorted(top["required"]) == sorted(top["properties"]) == sorted(made)
     for name in ("summary", "exceptions"):
         assert sorted(SCHEMA["$defs"][f"Attested{name.title()}"]["properties"]) == sorted(by_hand[name])
-    kinds_of_media = SCHEMA["$defs"]["Lot"]["properties"]["media"]["items"]["allOf"][1]["properties"]["mediaType"]
+    kinds_of_media = SCHEMA["$defs"]["Lot"]["properties"]["media"]["items"]["allOf"][1]["properties"][
+        "mediaType"
+    ]
     assert kinds_of_media["enum"] == [kind.value for kind in media.MediaType]
 
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, cast
 
 import pytest
 
 from retention import envelope, media
-from retention.approval import Approval, given
 from retention.certificate import text_problems
-from retention.document import JSON, encode, write
+from retention.document import JSON, write
 from retention.errors import VerificationFailed
-from retention.facts import Authority, Identity, Medium, Method, State, Statement
-from retention.loader import load
-from retention.media import Attested, Lot, Step, Trail
-from retention.signed import Signed
-from retention.signing import SigningKey, key_ring
+from retention.facts import Method, State, Statement
+from retention.media import Attested, Step
+from retention.signing import key_ring
 from retention.steps import Result
 from retention.verify import verify
 from tests.retention.certificate_facts import LIBRARY

@@ -364,7 +364,10 @@ runpy.run_module("retention.verify", run_name="__main__", alter_sys=True)
     ("data", "said"),
     [
         (GOOD, "verified: certificate C-2026-0007-p; not checked: step 6"),
-        (media_facts.sealed(), "5. approvals: passed: planned, approved, attested and witnessed; keys as given"),
+        (
+            media_facts.sealed(),
+            "5. approvals: passed: planned, approved, attested and witnessed; keys as given",
+        ),
     ],
     ids=["read back", "by hand"],
 )
@@ -373,7 +376,16 @@ def test_it_runs_alone_where_nothing_else_is_installed(tmp_path: Path, data: byt
     (tmp_path / "library.pub").write_bytes(LIBRARY.public.pem)
     people = (DIRECTOR, COUNSEL, media_facts.ADA, media_facts.BELA, media_facts.CLEO)
     (tmp_path / "people.pub").write_text("".join(f"{one.public.line}\n" for one in people))
-    command = [sys.executable, "-c", ALONE, "c.dsse.json", "--key", "library.pub", "--person-key", "people.pub"]
+    command = [
+        sys.executable,
+        "-c",
+        ALONE,
+        "c.dsse.json",
+        "--key",
+        "library.pub",
+        "--person-key",
+        "people.pub",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOM)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""

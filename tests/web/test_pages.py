@@ -93,10 +93,24 @@ def test_every_page_answers_json_and_is_in_the_document(site: Standing) -> None:
 MEDIA = "make,model,serial,property_number,media_type,source,categorization\nAcme,D2,ZA7,LIB-7,hard-disk,recorder at Main,confidential\n"
 
 
-def test_a_certificate_of_media_is_found_shown_verified_and_handed_on(site: Standing, browser: Browser) -> None:
+def test_a_certificate_of_media_is_found_shown_verified_and_handed_on(
+    site: Standing, browser: Browser
+) -> None:
     path = site.library.root / "media.csv"
     path.write_text(MEDIA)
-    site.run("person", "add", "guard", "--full-name", "Guy Guard", "--title", "Guard", "--role", "second-custodian", "--as", "administrator")
+    site.run(
+        "person",
+        "add",
+        "guard",
+        "--full-name",
+        "Guy Guard",
+        "--title",
+        "Guard",
+        "--role",
+        "second-custodian",
+        "--as",
+        "administrator",
+    )
     planned = site.run(
         "media", "plan", "--media", str(path), "--record-type", "camera-footage", "--record-type", "past-checkouts", "--from", "2034-01-01",
         "--to", "2034-12-31", "--as", "director", "--json",
@@ -115,10 +129,15 @@ def test_a_certificate_of_media_is_found_shown_verified_and_handed_on(site: Stan
         accessible(page)
     with site.house.client("auditor") as client:
         found = client.get("/certificates.json", params={"text": lot}).json()["certificates"]
-        assert [(one["record_types"], one["attested"]) for one in found] == [(["camera-footage", "past-checkouts"], True)]
+        assert [(one["record_types"], one["attested"]) for one in found] == [
+            (["camera-footage", "past-checkouts"], True)
+        ]
         listed = client.get("/certificates.json").json()["certificates"]
         assert [one["id"] == lot for one in listed] == [True, False, False]
-        assert client.get("/certificates.json", params={"record_type": "vendor-exports"}).json()["certificates"] == []
+        assert (
+            client.get("/certificates.json", params={"record_type": "vendor-exports"}).json()["certificates"]
+            == []
+        )
         assert client.get(f"/certificates/{lot}.json").json()["verification"]["ok"] is True
         assert client.get(f"/certificates/{lot}/page").content.startswith(b"%PDF-")
         with zipfile.ZipFile(io.BytesIO(client.get(f"/certificates/{lot}/bundle").content)) as packed:

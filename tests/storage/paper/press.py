@@ -129,7 +129,11 @@ def heap() -> bytes:
     first = by_people.lot()
     (authority,) = first.authorities
     series = tuple(
-        replace(authority, record_type=f"series-{n}", title=f"Series {n}: {'registrations of the branches ' * n}".strip())
+        replace(
+            authority,
+            record_type=f"series-{n}",
+            title=f"Series {n}: {'registrations of the branches ' * n}".strip(),
+        )
         for n in range(1, 6)
     )
     media = tuple(
@@ -139,9 +143,7 @@ def heap() -> bytes:
         )
         for n, (name, kind) in enumerate(zip(cycle(MEMBERS), islice(cycle(MediaType), 24), strict=False))
     )  # fmt: skip
-    return by_people.sealed(
-        by_people.lot(authorities=series, media=media), technique="disk shredder, 2 mm"
-    )
+    return by_people.sealed(by_people.lot(authorities=series, media=media), technique="disk shredder, 2 mm")
 
 
 def page(envelope: bytes = ENVELOPE, key: DocumentKey = KEY) -> bytes:
