@@ -6,7 +6,7 @@ somebody looked is an event of the ledger, without the name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any, cast
@@ -16,7 +16,8 @@ from flows.wiring import Site
 from retention.envelope import read, sign
 from retention.errors import UsageError
 from retention.facts import Authority
-from retention.ordinary_course import Destruction, Held, OrdinaryCourse, Series
+from retention.media import facts_of
+from retention.ordinary_course import ByHand, Destruction, Held, OrdinaryCourse, Series
 from retention.records import Personal
 from retention.schedule import RecordType
 from storage.ledger.certificates import Certificate
@@ -46,6 +47,10 @@ def state_ordinary_course(
     ]
     zone = site.schedule.library.zone
     before = [one for one in covering if one.ended.astimezone(zone).date() < served]
+    by_hand = [
+        one for certificate in reversed(site.ledger.certificates.attested()) for one in _by_hand(certificate, names, first, last)
+    ]  # fmt: skip
+    by_hand_before = [one for one in by_hand if one.destroyed_at.astimezone(zone).date() < served]
     held = [
         Held(hold=file.id, placed=file.placed_at)
         for file in site.ledger.holds.list()
@@ -55,7 +60,9 @@ def state_ordinary_course(
     stated = OrdinaryCourse(
         organization=site.schedule.library.organization, custodian=site.schedule.library.custodian, issued=now, zone=zone.key,
         schedule_digest=site.schedule.digest, first=first, last=last, served=served, series=tuple(_series(site, one) for one in chosen),
-        before_service=tuple(before), after_service=tuple(one for one in covering if one not in before), held=tuple(held),
+        before_service=tuple(before), after_service=tuple(one for one in covering if one not in before),
+        by_hand_before_service=tuple(by_hand_before), by_hand_after_service=tuple(one for one in by_hand if one not in by_hand_before),
+        held=tuple(held),
     )  # fmt: skip
     envelope = sign(stated.statement(), site.signing_keys.signers())
     site.ledger.note(
@@ -94,6 +101,17 @@ def _destruction(certificate: Certificate, names: set[str], first: date, last: d
         on=date.fromisoformat(authority["on"]), earliest=earliest, latest=latest_, started=_time(how["started"]), ended=_time(how["ended"]),
         destroyed=predicate["summary"]["destroyed"],
     )  # fmt: skip
+
+
+def _by_hand(certificate: Certificate, names: set[str], first: date, last: date) -> Iterator[ByHand]:
+    """What a certificate of media says, if records of these kinds and of the period were on them."""
+    facts, _ = facts_of(read(certificate.envelope).statement(), [])
+    kinds = tuple(name for name in facts.lot.record_types if name in names)
+    if kinds and facts.lot.earliest <= last and facts.lot.latest >= first:
+        yield ByHand(
+            certificate=certificate.id, sha256=sha256(certificate.envelope).hexdigest(), record_types=kinds, earliest=facts.lot.earliest,
+            latest=facts.lot.latest, destroyed_at=facts.destroyed_at, media=len(facts.lot.media),
+        )  # fmt: skip
 
 
 def _series(site: Site, record_type: RecordType) -> Series:

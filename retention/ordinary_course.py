@@ -45,6 +45,20 @@ class Destruction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ByHand:
+    """One certificate of media destroyed by hand, with records of these kinds and of the period on them, as people attest. How many
+    records, nobody can say."""
+
+    certificate: str
+    sha256: str
+    record_types: tuple[str, ...]
+    earliest: date
+    latest: date
+    destroyed_at: datetime
+    media: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """A hold in force that keeps records of these kinds, by its opaque id."""
 
@@ -67,6 +81,8 @@ class OrdinaryCourse:
     series: tuple[Series, ...]
     before_service: tuple[Destruction, ...]
     after_service: tuple[Destruction, ...]
+    by_hand_before_service: tuple[ByHand, ...]
+    by_hand_after_service: tuple[ByHand, ...]
     held: tuple[Held, ...]
 
     def __post_init__(self) -> None:
@@ -91,13 +107,27 @@ class OrdinaryCourse:
             )
         else:
             said.append("None of them was destroyed on or after that day.")
+        for by_hand, when in (
+            (self.by_hand_before_service, "before that day"),
+            (self.by_hand_after_service, "on or after that day"),
+        ):
+            if by_hand:
+                said.append(
+                    f"By hand, {sum(one.media for one in by_hand):,} media with records of these kinds and dates were destroyed {when}, as attested in "
+                    f"{len(by_hand)} certificates; how many records were on them is not known."
+                )
         said.append(f"Holds in force that keep records of these kinds: {len(self.held)}.")
         said.append("This statement says nothing about whether a record of any particular person existed.")
         return list[JSON](said)
 
     def statement(self) -> dict[str, JSON]:
         """The in-toto statement: its subjects are the certificates, by the digest of their envelopes."""
-        covered = (*self.before_service, *self.after_service)
+        covered = (
+            *self.before_service,
+            *self.after_service,
+            *self.by_hand_before_service,
+            *self.by_hand_after_service,
+        )
         return {
             "_type": STATEMENT_TYPE,
             "subject": [{"name": one.certificate, "digest": {"sha256": one.sha256}} for one in covered],

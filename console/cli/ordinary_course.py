@@ -8,13 +8,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from console.cli import words
 from console.cli.answer import Answer, Line, Table, day, good, heading, moment
 from console.cli.certificate import write_files
 from console.cli.options import Here, Json, Many
 from console.cli.site import opened
 from flows.ordinary_course import state_ordinary_course
 from retention.errors import UsageError
-from retention.ordinary_course import Destruction
+from retention.ordinary_course import ByHand, Destruction
 from retention.records import Personal
 
 NAME = "ordinary-course.dsse.json"
@@ -50,8 +51,11 @@ def ordinary_course(
     write_files(out, {NAME: envelope, **keys})
     lines: list[Line] = [heading(f"{stated.organization}, served {day(served)}")]
     lines += [f"  {sentence}" for sentence in stated.sentences()]
-    rows = [_row("before", one) for one in stated.before_service] + [
-        _row("after", one) for one in stated.after_service
+    rows = [
+        *(_row("before", one) for one in stated.before_service),
+        *(_row("before", one) for one in stated.by_hand_before_service),
+        *(_row("after", one) for one in stated.after_service),
+        *(_row("after", one) for one in stated.by_hand_after_service),
     ]
     if rows:
         lines.append(
@@ -69,5 +73,14 @@ def ordinary_course(
     )
 
 
-def _row(when: str, one: Destruction) -> tuple[str, ...]:
+def _row(when: str, one: Destruction | ByHand) -> tuple[str, ...]:
+    if isinstance(one, ByHand):
+        kinds = ", ".join(one.record_types)
+        return (
+            when,
+            one.certificate,
+            kinds,
+            moment(one.destroyed_at),
+            words.plural(one.media, "medium", "media"),
+        )
     return (when, one.certificate, one.record_type, moment(one.ended), f"{one.destroyed:,}")

@@ -395,3 +395,30 @@ def test_whoever_puts_another_witness_into_the_ledger_is_found(desk: Library, lo
     said = desk("db", "check")
     assert said.code == 6
     assert f"step witness of lot {lot}" in said.err
+
+
+def test_counsel_is_told_of_media_with_records_of_the_kind_and_time_asked_about(
+    desk: Library, lot: str, tmp_path: Path
+) -> None:
+    def stated(name: str, first: str, served: str, *more: str) -> tuple[list[str], list[str], str]:
+        out = desk.done(
+            "certificate", "ordinary-course", "--subject", "P1", "--from", first, "--to", "2035-05-31", "--served", served,
+            "--out", tmp_path / name, "--json", *more,
+        ).json  # fmt: skip
+        told = out["statement"]["predicate"]
+        before, after = (
+            [one["certificate"] for one in told[f"byHand{when}Service"]] for when in ("Before", "After")
+        )
+        assert [one["name"] for one in out["statement"]["subject"]] == before + after
+        return before, after, " ".join(told["sentences"])
+
+    before, after, said = stated("on-the-day", "2034-03-01", "2035-06-15")
+    assert (before, after) == ([], [lot])
+    assert (
+        "By hand, 2 media with records of these kinds and dates were destroyed on or after that day" in said
+    )
+    assert "how many records were on them is not known" in said
+    assert stated("later", "2035-01-01", "2035-06-15")[:2] == ([], []), "another time"
+    assert stated("kind", "2034-03-01", "2035-06-15", "--record-type", "past-checkouts")[:2] == ([], [])
+    later(desk, 24)
+    assert stated("after", "2034-03-01", "2035-06-16")[:2] == ([lot], [])
