@@ -122,12 +122,9 @@ class OrdinaryCourse:
 
     def statement(self) -> dict[str, JSON]:
         """The in-toto statement: its subjects are the certificates, by the digest of their envelopes."""
-        covered = (
-            *self.before_service,
-            *self.after_service,
-            *self.by_hand_before_service,
-            *self.by_hand_after_service,
-        )
+        covered: tuple[Destruction | ByHand, ...] = (
+            *self.before_service, *self.after_service, *self.by_hand_before_service, *self.by_hand_after_service
+        )  # fmt: skip
         return {
             "_type": STATEMENT_TYPE,
             "subject": [{"name": one.certificate, "digest": {"sha256": one.sha256}} for one in covered],

@@ -15,8 +15,8 @@ same here, in docs/certificate.md and in the tests:
 10. a time stamp over the log shows since when;
 11. where a record was opened: its leaf is one of the certificate's (`retention.opening`).
 
-A certificate that rests on what two people attest (`retention.media`) goes through the same steps: 4 is that it claims nothing beyond
-that, 5 is their signatures, and there are no leaves.
+A certificate that rests on what people attest (`retention.media`) goes through the same steps: 4 is that it claims nothing beyond
+that, 5 is their four signatures, and there are no leaves.
 
 Refuses to be satisfied with nothing: no key is an error, a step without input is *not checked*, which is not *passed*.
 """
@@ -197,7 +197,7 @@ def _attested(
         step(
             4,
             media.claim_problems(facts, claimed),
-            f"{count} media, attested by two persons; nothing was read back",
+            f"{count} {'medium' if count == 1 else 'media'}, attested by two persons; nothing was read back",
         ),
         step(
             5, media.step_problems(facts, people), f"planned, approved, attested and witnessed; keys {keys}"
