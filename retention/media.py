@@ -264,8 +264,11 @@ def date_problems(facts: Attested) -> Iterator[str]:
             yield "a kind of record has no rule"
     if not (facts.statement.retention_met and facts.statement.no_pending_matter):
         yield "the statement that retention was met, and that no matter is pending, is missing"
-    if facts.identity.state is not State.FINAL or facts.identity.case != facts.lot.id:
+    identity = facts.identity
+    if identity.state is not State.FINAL or {identity.id, identity.case} != {facts.lot.id}:
         yield "it is not the final certificate of its lot"
+    if identity.supersedes is not None or identity.reason is not None:
+        yield "it replaces another one, which nothing attested can"
 
 
 def derived(facts: Attested) -> dict[str, JSON]:

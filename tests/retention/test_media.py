@@ -135,6 +135,8 @@ WRONG: dict[str, tuple[Callable[[], Attested], int]] = {
     ),
     "no rule": (lambda: facts(lot(authorities=(dataclasses.replace(SAME.authorities[0], rules=()),))), 7),
     "provisional": (lambda: facts(identity=dataclasses.replace(facts().identity, state=State.PROVISIONAL)), 7),
+    "under another number than its lot's": (lambda: facts(identity=dataclasses.replace(facts().identity, id="M20261120-00000002")), 7),
+    "in place of another": (lambda: facts(identity=dataclasses.replace(facts().identity, supersedes="C-2026-0007-p")), 7),
     "a matter pending": (
         lambda: facts(statement=Statement(holds_checked_at=at(12), hold_epoch=3, no_pending_matter=False)), 7,
     ),
