@@ -28,6 +28,7 @@ from console.web.app import make_app
 from console.web.desk import open_desk
 from retention.holds import HoldState, Scope
 from retention.loader import load
+from retention.log_files import LogFolder
 from retention.permissions import Role
 from retention.records import Personal
 from storage.dispositions import Dispositions
@@ -198,7 +199,7 @@ def serve(folder: Path) -> None:
         sock.bind(("127.0.0.1", 0))
         origin = f"http://localhost:{sock.getsockname()[1]}"
         desk = open_desk(
-            ledger_url=f"sqlite:///{folder / 'ledger.db'}", state=folder, policies=folder / "policies.toml", log=folder / "log",
+            ledger_url=f"sqlite:///{folder / 'ledger.db'}", state=folder, policies=folder / "policies.toml", log=LogFolder(folder / "log"),
             evidence=folder / "evidence", origin=origin, now=lambda: datetime.now(UTC), grace_days=7,
         )  # fmt: skip
         print(origin, flush=True)

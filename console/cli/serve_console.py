@@ -9,6 +9,7 @@ from console.cli.options import Here, Json
 from console.web.app import make_app
 from console.web.desk import open_desk
 from console.web.oidc import Registration
+from flows.buckets import log_place
 from flows.clock import clock
 from flows.settings import Settings, load_settings
 
@@ -30,7 +31,7 @@ def console(*, json: Json = False, session: Here) -> Answer:
     host, port = settings.console_host, settings.console_port
     origin = settings.console_origin or f"http://localhost:{port}"
     desk = open_desk(
-        ledger_url=settings.ledger, state=settings.state_dir, policies=settings.policies, log=settings.log,
+        ledger_url=settings.ledger, state=settings.state_dir, policies=settings.policies, log=log_place(settings),
         evidence=settings.evidence, origin=origin, now=session.now or clock, grace_days=settings.grace_days,
         registration=registration_of(settings),
     )  # fmt: skip

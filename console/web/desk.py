@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from console.web.oidc import Provider, Registration
 from retention.errors import LedgerUnavailable, SettingsError, UsageError
 from retention.loader import load
+from retention.log_files import LogFiles
 from retention.schedule import Schedule
 from storage.dispositions import Dispositions
 from storage.documents import Documents
@@ -22,7 +23,7 @@ from storage.staff import Staff
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """``log``, ``evidence``: the published folders, read only. ``origin``: as browsers name it, ``https://console.example``.
+    """``log``: the published log, wherever its files are; ``evidence``: the published folder; both are only read. ``origin``: as browsers name it, ``https://console.example``.
 
     ``errors``: where descriptions of unexpected errors are kept, without data.
     """
@@ -30,7 +31,7 @@ class Desk:
     ledger: Ledger
     sealer: Sealer
     schedule: Schedule
-    log: Path
+    log: LogFiles
     evidence: Path
     errors: Path
     origin: str
@@ -70,7 +71,7 @@ class Desk:
 
 
 def open_desk(
-    *, ledger_url: str, state: Path, policies: Path, log: Path, evidence: Path, origin: str, now: Callable[[], datetime],
+    *, ledger_url: str, state: Path, policies: Path, log: LogFiles, evidence: Path, origin: str, now: Callable[[], datetime],
     grace_days: int, registration: Registration | None = None,
 ) -> Desk:  # fmt: skip
     """The desk of a site. Raises `SettingsError` for an origin that is none, `LedgerUnavailable`, `ScheduleInvalid`."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
+from console.web.desk import open_desk
+from flows.buckets import log_place
+from flows.settings import load_settings
 from tests.console.library import Library
 from tests.storage.s3.buckets import ACCESS, SECRET, Bucket
+from tests.web.house import Hands, House, listening, served
 
 
 @pytest.fixture(params=["moto", "localstack"])
@@ -36,6 +43,21 @@ def copied(bucket: Bucket, folder: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(bucket.client.get_object(Bucket=bucket.name, Key=one["Key"])["Body"].read())
     return folder
+
+
+@contextmanager
+def pages(library: Library) -> Iterator[httpx.Client]:
+    """The library's pages, wired as `retention serve console` does, with ada signed in."""
+    settings = load_settings()
+    with listening() as sock:
+        desk = open_desk(
+            ledger_url=settings.ledger, state=settings.state_dir, policies=settings.policies, log=log_place(settings),
+            evidence=settings.evidence, origin=f"http://localhost:{sock.getsockname()[1]}", now=Hands(), grace_days=7,
+        )  # fmt: skip
+        house = House(desk=desk, clock=Hands())
+        with served(desk, sock), house.client("ada") as client:
+            yield client
+        desk.ledger.close()
 
 
 def test_a_case_is_certified_into_the_bucket_and_an_outsider_verifies_it(
@@ -66,6 +88,12 @@ def test_a_case_is_certified_into_the_bucket_and_an_outsider_verifies_it(
     old = tmp_path / "old"
     shutil.copy(log / "checkpoint", old)
     library.done("run", "--execute", "--record-type", "camera-footage")
+    library.add_people("ada")
+    with pages(library) as client:
+        steps = client.get(f"/certificates/{found['id']}.json").json()["verification"]["steps"]
+        assert [one["result"] for one in steps][7:9] == ["passed", "passed"], (
+            "a page verifies against the bucket too"
+        )
     for where in ((), ("--log", url, "--key", key)):
         assert library.done("log", "consistency", old, *where, "--json").json["old"] == 4
     assert library.done("log", "verify", "--checkpoint", old, "--json").json["continues"] == [4]

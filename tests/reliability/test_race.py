@@ -19,6 +19,7 @@ import pytest
 
 from console.web.desk import open_desk
 from retention.holds import Matter, MatterKind, Scope
+from retention.log_files import LogFolder
 from retention.records import Personal
 from storage.signatures import Signatory
 from tests.reliability.site import ON, TestSite, build, patron
@@ -95,7 +96,7 @@ def pages(made: TestSite) -> Iterator[httpx.Client]:
     state = made.settings.state_dir
     with listening() as sock:
         desk = open_desk(
-            ledger_url=f"sqlite:///{state / 'ledger.db'}", state=state, policies=made.settings.policies, log=state / "log",
+            ledger_url=f"sqlite:///{state / 'ledger.db'}", state=state, policies=made.settings.policies, log=LogFolder(state / "log"),
             evidence=state / "evidence", origin=f"http://localhost:{sock.getsockname()[1]}", now=lambda: datetime.now(UTC), grace_days=7,
         )  # fmt: skip
         house = House(desk=desk, clock=Hands())

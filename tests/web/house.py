@@ -22,6 +22,7 @@ from console.web.app import make_app
 from console.web.desk import Desk
 from console.web.oidc import Provider, Registration
 from retention.loader import load
+from retention.log_files import LogFolder
 from retention.permissions import Role
 from storage.documents import Documents
 from storage.ledger.ledger import Ledger
@@ -109,7 +110,7 @@ def house(
             url, there = f"sqlite:///{folder / 'ledger.db'}", copied(folder)
         ledger = Ledger(url, SEALING_KEY)
         desk = Desk(
-            ledger=ledger, sealer=Sealer(SEALING_KEY), schedule=load(POLICIES, "policies.toml"), log=folder / "log",
+            ledger=ledger, sealer=Sealer(SEALING_KEY), schedule=load(POLICIES, "policies.toml"), log=LogFolder(folder / "log"),
             evidence=folder / "evidence", documents=Documents(folder / "documents", Sealer(SEALING_KEY)), errors=folder / "errors", origin=origin, now=clock,
             provider=None if registration is None else Provider(registration, origin, clock),
         )  # fmt: skip

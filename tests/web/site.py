@@ -15,6 +15,7 @@ from console.web.desk import open_desk
 from flows.answering import ANSWERS, answer
 from flows.settings import load_settings
 from flows.wiring import Site
+from retention.log_files import LogFolder
 from tests.console.library import NOW, Library, build
 from tests.web.house import HASHED, NAMES, House, listening, served
 
@@ -80,7 +81,7 @@ def standing(root: Path, patch: pytest.MonkeyPatch) -> Iterator[Standing]:
         clock = Ahead(datetime.now(UTC))
         desk = open_desk(
             ledger_url=f"sqlite:///{library.state / 'ledger.db'}", state=library.state, policies=library.policies,
-            log=library.state / "evidence" / "log", evidence=library.state / "evidence",
+            log=LogFolder(library.state / "evidence" / "log"), evidence=library.state / "evidence",
             origin=f"http://localhost:{sock.getsockname()[1]}", now=clock, grace_days=7,
         )  # fmt: skip
         for name in NAMES.values():

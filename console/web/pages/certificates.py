@@ -20,7 +20,6 @@ from retention import envelope as envelopes
 from retention.errors import RetentionError, UsageError
 from retention.key_history import MAX_BYTES as MAX_HISTORY
 from retention.key_history import read_history, retired, trusted
-from retention.log_files import CHECKPOINT, LogFolder
 from retention.note import load_keys
 from retention.permissions import Act
 from retention.signing import MAX_KEY_FILE, key_ring, load_public_keys
@@ -171,8 +170,8 @@ def _verified(desk: Desk, certificate: Certificate, published: Published) -> Rep
             eras = read_history(history[: MAX_HISTORY + 1])
             ring, old = trusted(eras, ring), retired(eras)
         log = None
-        if (desk.log / CHECKPOINT).is_file():
-            log = LogEvidence(keys=notes, files=LogFolder(desk.log))
+        if desk.log.checkpoint() is not None:
+            log = LogEvidence(keys=notes, files=desk.log)
         return verify(
             certificate.envelope,
             keys=ring,
