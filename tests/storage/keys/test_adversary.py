@@ -98,8 +98,7 @@ class History:
 
     def back_up(self) -> None:
         path = self.vault.store.back_up(at=self.vault.now())
-        witnesses = {witness: list(ids) for witness, ids in self.witnesses.items()}
-        self.backups.append((path, self.root(), witnesses, set(self.objects)))
+        self.backups.append((path, self.root(), dict(self.witnesses), set(self.objects)))
 
     def restore(self) -> None:
         """The newest backup under the root in force, put back by hand. What was destroyed since, and was not final, lives again."""
@@ -114,7 +113,7 @@ class History:
             shutil.copyfile(path, self.vault.file)
             self.vault.reopen()
             self.adversary.watch(self.vault.store)
-            self.witnesses = witnesses
+            self.witnesses = dict(witnesses)
             self.objects = {id: one for id, one in self.objects.items() if id in known}
             self.reconcile()
 
