@@ -25,15 +25,13 @@ from storage.contract import Store
 from storage.destroy import Destroyer
 from storage.enforcing import Enforcing
 from storage.ledger.cases import Case
-from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person, SignedDecision
 from storage.planning import Plan, open_case
 from storage.signatures import Signatory, Signing
 from storage.spool import Spool
 from tests.contract.harness import LIBRARY, ON, StoreHarness
 from tests.storage.desk import log_at
-
-SEALING_KEY = b"s" * 32
+from tests.storage.ledgers import new_ledger
 
 
 class Clock:
@@ -73,8 +71,7 @@ class Workbench:
         )
         self.record_type = record_type
         self.stores = {location.store: store}
-        self.ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", SEALING_KEY)
-        self.ledger.connection.upgrade()
+        self.ledger = new_ledger(folder / "ledger.db")
         self.spool = Spool(folder / "cases")
         self.certifier = Certifier(
             ledger=self.ledger,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from functools import cache, partial
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -33,10 +33,10 @@ from retention.errors import StoreUnavailable
 from retention.holds import Scope
 from retention.records import Personal
 from storage.ledger.cases import CaseState
-from storage.ledger.ledger import Ledger
 from tests.reliability.world import LEASE_IS_OVER, PATIENCE, START, Worker, World
 from tests.simulator.power import PowerCut
 from tests.simulator.target import Commit
+from tests.storage.ledgers import blank
 
 PLACES = (("loans", "loan"), ("loans", "aged-loan"), ("requests", "request"), ("sign-ins", "sign-in"))
 TYPES = ("loans", "requests", "sign-ins")
@@ -93,18 +93,8 @@ def scopes(draw: st.DrawFn) -> Scope:
     )
 
 
-@cache
-def blank_ledger() -> Path:
-    """A ledger with its tables and nothing in them, made once."""
-    folder = Path(tempfile.mkdtemp(prefix="retention-blank-"))
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", bytes(32))
-    ledger.connection.upgrade()
-    ledger.close()
-    return folder / "ledger.db"
-
-
 @pytest.fixture(autouse=True)
-def _one_thread_and_no_chance(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _one_thread_and_no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """A barrier that would have to wait gives up at once; ids come in order, so that a run can be repeated."""
     ids = count(1)
     monkeypatch.setattr(storage.planning, "new_case_id", lambda at: f"C{next(ids):09}")
@@ -112,9 +102,6 @@ def _one_thread_and_no_chance(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setattr(storage.destroy, "PLACING_PATIENCE", 0.0)
     monkeypatch.setattr(storage.destroy, "STAGE_TRIES", 1)
     monkeypatch.setattr(storage.enforcing, "BARRIER_SECONDS", PATIENCE)
-    yield
-    shutil.rmtree(blank_ledger().parent, ignore_errors=True)
-    blank_ledger.cache_clear()
 
 
 class ChokePoint(RuleBasedStateMachine):
@@ -123,7 +110,7 @@ class ChokePoint(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._folder = Path(tempfile.mkdtemp(prefix="retention-machine-"))
-        self.world = World(self._folder, blank_ledger())
+        self.world = World(self._folder, blank())
 
     @initialize(data=st.lists(st.tuples(places, numbers, ages, subjects), min_size=12, max_size=36))
     def a_library_with_records(self, data: list[tuple[tuple[str, str], int, int, str | None]]) -> None:
@@ -274,7 +261,7 @@ class ChokePoint(RuleBasedStateMachine):
 
 
 def test_every_numbered_step_is_a_place_where_the_power_can_fail(tmp_path: Path) -> None:
-    world = World(tmp_path, blank_ledger())
+    world = World(tmp_path, blank())
     taken: set[str] = set()
     worker = world.workers[0]
     worker.power.interrupt = taken.add
@@ -339,7 +326,7 @@ ENDS: dict[str, Happening] = {
 def one_case(folder: Path, record_type: str, *, late: bool = False) -> tuple[World, str]:
     """Four due records at each place, and one open case."""
     folder.mkdir()
-    world = World(folder, blank_ledger())
+    world = World(folder, blank())
     for place in PLACES:
         for number in range(1, 5):
             world.add(*place, number, 45, SUBJECTS[number % 2])

@@ -29,10 +29,18 @@ class PostgresqlServer:
         """The SQLAlchemy address of one database."""
         return f"postgresql+psycopg://{ADMIN}@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database and give its SQLAlchemy address."""
-        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    def create_database(self, name: str, *, template: str = "template1") -> str:
+        """Make a database, empty or a copy of another one, and give its SQLAlchemy address."""
+        made = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
+        self._administer(made)
         return self.url(name)
+
+    def has(self, name: str) -> bool:
+        with connect(self.port) as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+            return found.fetchone() is not None
 
     def drop_database(self, name: str) -> None:
         """Drop the database, ending the connections a test has left open."""

@@ -8,22 +8,29 @@ from pathlib import Path
 import pytest
 
 from storage.ledger.ledger import Ledger
+from tests.conftest import database_name
 from tests.storage.desk import SEALING_KEY
+from tests.storage.ledgers import new_database, new_ledger
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a ledger that does not exist yet."""
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a ledger: of the one that the test asks for, else of one that does not exist yet."""
+    new = "ledger" in request.fixturenames
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.db'}"
-    url: str = request.getfixturevalue("postgresql_url")
-    return url
+        path = tmp_path / "ledger.db"
+        if new:
+            new_ledger(path).close()
+        yield f"sqlite:///{path}"
+        return
+    server, name = request.getfixturevalue("postgresql_server"), database_name()
+    yield new_database(server, name) if new else server.create_database(name)
+    server.drop_database(name)
 
 
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
     made = Ledger(ledger_url, SEALING_KEY)
-    made.connection.upgrade()
     yield made
     made.close()
 
@@ -34,9 +41,9 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def sqlite_ledger(sqlite_url: str) -> Iterator[Ledger]:
-    """For what does not depend on the engine."""
-    made = Ledger(sqlite_url, SEALING_KEY)
-    made.connection.upgrade()
+def sqlite_ledger(sqlite_url: str, tmp_path: Path) -> Iterator[Ledger]:
+    """For what does not depend on the engine, at ``sqlite_url``."""
+    made = new_ledger(tmp_path / "ledger.db")
+    assert sqlite_url.endswith(str(tmp_path / "ledger.db"))
     yield made
     made.close()

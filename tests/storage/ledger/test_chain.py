@@ -163,6 +163,9 @@ def test_a_writer_killed_in_the_middle_leaves_the_chain_whole(ledger: Ledger, le
         time.sleep(0.1 + 0.013 * round_)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
+        noted(
+            ledger, 2
+        )  # waits for the writers' lock: whatever the dead one had sent to a server is done or undone by then
         length = ledger.connection.verify_chain()
         assert length % 2 == 0, "half of a write is there"
         noted(ledger, 2)

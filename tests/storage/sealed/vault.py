@@ -41,6 +41,7 @@ from storage.sealed.store import SealedStore
 from storage.spool import Spool
 from tests.simulator.kms import Kms
 from tests.storage.desk import SEALING_KEY, Clock, log_at
+from tests.storage.ledgers import new_ledger
 from tests.storage.sealed.inside import InsideWorker
 
 TEXT = """
@@ -98,9 +99,10 @@ class Vault:
         self.files.mkdir(parents=True, exist_ok=True)
         (folder / "cameras" / "mounted").touch()
         self.signer: SigningKey = generate("test")
+        if first:
+            new_ledger(folder / "ledger.db").close()
         self.open()
         if first:
-            self.ledger.connection.upgrade()
             self.keys.upgrade(at=self.clock())
 
     def open(self) -> None:
