@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,12 +24,14 @@ from retention.holds import Scope
 from retention.loader import load
 from retention.permissions import Role
 from retention.schedule import ApprovalKind
+from storage.hold_care import HoldCare
 from storage.holding import Holding
 from storage.ledger.cases import CaseState, Part, new_case_id
 from storage.ledger.drafts import DraftKind
 from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Ledger
 from storage.rehearsal import Rehearsal, SignatureNeeded
+from storage.rulings import Rulings
 from storage.signatures import Signatory
 from tests.console.library import POLICIES
 from tests.retention.authenticator import authenticator
@@ -53,9 +55,19 @@ STATES: dict[str, tuple[str, ...]] = {
     "question": ("mine", "another's", "unknown"),
     "passkey": ("mine", "retired", "another's"),
     "certificate": ("forged", "unknown"),
-    "record type": ("there", "unknown"),
+    "rule": (
+        "no standing approval", "proposed by me", "proposed by another", "in force", "approved case by case", "unknown",
+    ),
 }  # fmt: skip
 SLOW = POLICIES.replace('cooling-off = "P0D"', 'cooling-off = "P7D"')
+RULES = {"proposed by another": "second-checkouts", "in force": "third-checkouts"}
+_FIRST = POLICIES[
+    POLICIES.index("[record-type.past-checkouts]") : POLICIES.index("[record-type.vendor-exports]")
+]
+MORE = POLICIES + "\n".join(
+    _FIRST.replace("past-checkouts", name).replace('"loan"', f'"{name[:5]}"') for name in RULES.values()
+)
+"""With further record types of the first one's kind, for every state of a standing approval."""
 LOBBY = Scope(cameras=frozenset({"lobby"}))
 GRACE = timedelta(days=7)
 
@@ -169,7 +181,8 @@ def world(folder: Path) -> World:
         return here[0].now()
 
     provider = Provider(Registration(issuer="http://127.0.0.1:9", client_id="console"), ORIGIN, now)
-    made = World(folder=folder, ledger=ledger, desk=desk_of(folder, ledger, ORIGIN, now, provider), at=begun)
+    desk = replace(desk_of(folder, ledger, ORIGIN, now, provider), schedule=load(MORE, "policies.toml"))
+    made = World(folder=folder, ledger=ledger, desk=desk, at=begun)
     here.append(made)
     everybody = {name: role for role, name in NAMES.items()} | {
         "colleague": Role.CUSTODIAN,
@@ -180,6 +193,7 @@ def world(folder: Path) -> World:
         ledger.accounts.set_password(name, CHEAP, actor="test", at=made.now())
     _holds(made)
     _cases(made)
+    _rules(made)
     _people(made)
     made.keep()
     return made
@@ -198,7 +212,9 @@ def _holds(made: World) -> None:
     holding.end_grace(actor="test")
     known("requested", holding.request(LOBBY, MATTER, people["colleague"]))
     known("placing", holding.place(LOBBY, MATTER, people["colleague"]))
-    known("active", made.active())
+    told = made.active()
+    care = HoldCare(ledger=made.ledger, schedule=made.desk.schedule, now=made.now)
+    known("active", care.tell(told.id, people["colleague"], sorted(NAMES.values())))
     known("provisional by another", made.provisional("colleague"))
     known("provisional by me", made.provisional("director"))
     known("release requested by another", made.asked("colleague"))
@@ -249,8 +265,26 @@ def _cases(made: World) -> None:
     known("returned", returned)
     assert made.ledger.cases.get(returned).state is CaseState.RETURNED
     known("unknown", "C20200101-00000000")
-    made.ids["record type", "there", ""] = "vendor-exports"
-    made.ids["record type", "unknown", ""] = "nothing"
+
+
+def _rules(made: World) -> None:
+    rulings, until = (
+        Rulings(ledger=made.ledger, schedule=made.desk.schedule, now=made.now),
+        made.at.date() + timedelta(days=90),
+    )
+    ids = {
+        "no standing approval": "camera-footage",
+        "approved case by case": "vendor-exports",
+        "unknown": "nothing",
+        **RULES,
+    }
+    for state, record_type in ids.items():
+        made.ids["rule", state, ""] = record_type
+    made.ids["rule", "proposed by me", ""] = "past-checkouts"
+    rulings.propose("past-checkouts", made.people["director"], until, "reviewed")
+    for record_type in RULES.values():
+        rulings.propose(record_type, made.people["colleague"], until, "reviewed")
+    rulings.agree(RULES["in force"], made.people["deputy"])
 
 
 def _people(made: World) -> None:

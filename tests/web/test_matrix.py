@@ -14,6 +14,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -111,15 +112,32 @@ def signing_in(_made: World, _id: str, name: str) -> Form:
     return {"name": name or "director", "password": PASSWORD}
 
 
+def by_and_by(field: str, days: int = 10, **more: Any) -> Callable[[World, str, str], Form]:
+    """A day to come, beside what else is typed."""
+    return lambda made, _id, _name: {field: str(made.at.date() + timedelta(days=days)), **more}
+
+
+def linking(made: World, _id: str, _name: str) -> Form:
+    return {"links": made.ids["hold", "lapsed", ""]}
+
+
 FORMS: dict[str, Form | Callable[[World, str, str], Form]] = {
     "/cases/{id}/approve": approving, "/cases/{id}/return": {"reason": "not now"}, "/holds/new": HOLD, "/sign/{id}": signing,
     "/people/new": adding, "/people/{name}/role": {"role": "operator"}, "/people/{name}/oidc": {"subject": "s-1"}, "/sign-in": signing_in,
+    "/cases/{id}/find": {"references": "101"}, "/cases/{id}/except": {"positions": "2", "except_reason": "asked for"},
+    "/cases/{id}/extend": by_and_by("until", extend_reason="audit"), "/cases/{id}/cancel-extension": {"cancel_reason": "over"},
+    "/standing/{record_type}/propose": by_and_by("until", 90, reason="reviewed"),
+    "/standing/{record_type}/revoke": {"revoke_reason": "a new law"},
+    "/holds/request": HOLD, "/holds/{id}/decline": {"reason": "nothing in writing"}, "/holds/{id}/widen": {"cameras": "hall"},
+    "/holds/{id}/narrow": {"cameras": "lobby", "since": "2025-06-02 10:00", "until": "2025-06-02 12:00"}, "/holds/{id}/link": linking,
+    "/holds/{id}/verify": {"verdict": "verified"}, "/holds/{id}/review": by_and_by("next_review"), "/holds/{id}/tell": {"told": "colleague"},
+    "/holds/{id}/know": {"remove": "auditor"},
     "/account/password": {"current": PASSWORD, "password": "seven quiet herons", "again": "seven quiet herons"},
 }  # fmt: skip
 """What is typed, so that nothing but the state refuses it."""
 ATTEMPTS = {"/sign-in", "/sign-in/passkey", "/invitation"}
 """Where what is refused is written down too. Elsewhere it is not, and what waits for a signature is its owner's alone."""
-UPLOADS = {"/holds/{id}/release"}
+UPLOADS = {"/holds/{id}/release", "/holds/{id}/narrow"}
 
 
 @dataclass(frozen=True, kw_only=True)
