@@ -117,13 +117,19 @@ def add(
 def list_(*, json: Json = False, session: Here) -> Answer:
     with opened(session) as site:
         people = site.ledger.people.list()
+        passkeys = [one.person for one in site.ledger.people.passkeys() if one.signs(None)]
+        seen, ethics = (
+            site.ledger.accounts.last_signed_in(),
+            site.ledger.steps.acknowledging(site.today().year),
+        )
     rows = [(one.name, one.full_name, one.title, told(one), day(one.added_at.date())) for one in people]
     heads = ("name", "full name", "title", "role", "added")
     lines: list[Line] = [Table(heads=heads, rows=rows, whole=frozenset({4}))] if rows else []
     body = {
         "people": [
             {"name": one.name, "full_name": one.full_name, "title": one.title, "role": one.role.value,
-             "public_key": one.public_key, "added_at": one.added_at, "disabled": one.disabled}
+             "public_key": one.public_key, "added_at": one.added_at, "disabled": one.disabled, "passkeys": passkeys.count(one.name),
+             "signed_in_at": seen.get(one.name), "ethics": one.name in ethics}
             for one in people
         ]
     }  # fmt: skip

@@ -88,12 +88,15 @@ def show(name: Who, /, *, json: Json = False, session: Here) -> Answer:
     with opened(session) as site:
         person, steps = site.ledger.people.get(name), site.ledger.steps.of(name)
         passkeys = site.ledger.people.passkeys(name)
+        seen = site.ledger.accounts.last_signed_in().get(name)
     years = sorted({int(one.value) for one in steps if one.step == PersonStepKind.ETHICS})
     state = " (disabled)" if person.disabled else ""
     lines: list[Line] = [
         heading(f"{name}: {person.full_name}, {person.title}; {person.role.value}{state}"),
         f"  added {moment(person.added_at)}; public key: {person.public_key}",
     ]
+    if seen is not None:
+        lines.append(f"  signed in to the console last {moment(seen)}")
     lines += [
         f"  passkey {one.label}: {one.public.keyid}, added {moment(one.added_at)}"
         + ("" if one.retired_at is None else f", retired {moment(one.retired_at)}")
@@ -104,7 +107,7 @@ def show(name: Who, /, *, json: Json = False, session: Here) -> Answer:
     ]
     body = {
         "person": name, "full_name": person.full_name, "title": person.title, "role": person.role.value,
-        "disabled": person.disabled, "public_key": person.public_key, "added_at": person.added_at, "ethics": years,
+        "disabled": person.disabled, "public_key": person.public_key, "added_at": person.added_at, "ethics": years, "signed_in_at": seen,
         "passkeys": [
             {"label": one.label, "keyid": one.public.keyid, "added_at": one.added_at, "retired_at": one.retired_at}
             for one in passkeys

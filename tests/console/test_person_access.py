@@ -108,5 +108,10 @@ def test_a_person_makes_their_own_key_and_only_its_public_half_is_handed_over(
     said = library.done("person", "add", *who, "--public-key", str(line), "--as", "root", "--json").json
     assert (said["private_key"], said["keyid"]) == (None, made["keyid"])
     library.done("person", "acknowledge-ethics", "--as", "mei", "--key-file", str(own))
+    told = {one["name"]: one for one in library.done("person", "list", "--json").json["people"]}
+    assert [told["mei"][what] for what in ("passkeys", "signed_in_at", "ethics")] == [0, None, True]
+    at = library.now
+    site.ledger.accounts.start("mei", "password", at)
+    assert "signed in to the console last" in library.done("person", "show", "mei").out
     assert verify_statements(site.ledger) == 2, "whoever manages people signs for it"
     site.close()

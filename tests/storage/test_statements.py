@@ -25,6 +25,7 @@ from storage.ledger.holds import HoldAction, HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person
+from storage.ledger.person_steps import PersonStep
 from storage.signatures import Signatory, Signing
 from storage.staff import PASSKEY, Staff
 from storage.statements import KINDS, MANAGING, in_words, noun_of, verify_statements
@@ -332,4 +333,29 @@ def test_an_act_that_is_not_what_was_signed_is_found(sqlite_ledger: Ledger, old:
         )
         assert changed.rowcount == 1
     with pytest.raises(VerificationFailed):
+        verify_statements(sqlite_ledger)
+
+
+def test_once_an_act_was_signed_every_later_one_of_a_person_is(sqlite_ledger: Ledger) -> None:
+    """What a program that was taken over would write: it has the right to, and nobody's key."""
+    for name, role in (("mei", Role.OPERATOR), ("old", Role.ADMINISTRATOR)):
+        person(sqlite_ledger, name, role)
+    step = PersonStep(person="mei", step="role", value="custodian", actor="old", at=NOW)
+    sqlite_ledger.steps.take(step)
+    assert verify_statements(sqlite_ledger) == 0, "as older versions wrote it"
+    Staff(ledger=sqlite_ledger, now=lambda: NOW).invite(
+        "mei", person(sqlite_ledger, "root", Role.ADMINISTRATOR)
+    )
+    assert verify_statements(sqlite_ledger) == 1
+    sqlite_ledger.steps.take(replace(step, value="administrator"))
+    with pytest.raises(VerificationFailed, match="is not signed"):
+        verify_statements(sqlite_ledger)
+
+
+def test_a_role_that_stands_in_no_event_is_found(sqlite_ledger: Ledger) -> None:
+    managed(sqlite_ledger)
+    with sqlite_ledger.connection.write(NOW) as entry:
+        row = {"person": "mei", "step": "role", "value": "custodian", "actor": "root"}
+        entry.connection.execute(insert(tables.person_step).values(at=stamp(NOW), **row))
+    with pytest.raises(VerificationFailed, match=r"step \(role\) of mei stands in no event"):
         verify_statements(sqlite_ledger)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -109,11 +109,8 @@ def house(
         if url is None:
             url, there = f"sqlite:///{folder / 'ledger.db'}", copied(folder)
         ledger = Ledger(url, SEALING_KEY)
-        desk = Desk(
-            ledger=ledger, sealer=Sealer(SEALING_KEY), schedule=load(POLICIES, "policies.toml"), log=LogFolder(folder / "log"),
-            evidence=folder / "evidence", documents=Documents(folder / "documents", Sealer(SEALING_KEY)), errors=folder / "errors", origin=origin, now=clock,
-            provider=None if registration is None else Provider(registration, origin, clock),
-        )  # fmt: skip
+        provider = None if registration is None else Provider(registration, origin, clock)
+        desk = desk_of(folder, ledger, origin, clock, provider)
         here = House(desk=desk, clock=clock, people=dict(there))
         for role, name in NAMES.items() if people is None else people:
             if name not in there:
@@ -121,6 +118,16 @@ def house(
         with served(desk, sock):
             yield here
         ledger.close()
+
+
+def desk_of(
+    folder: Path, ledger: Ledger, origin: str, now: Callable[[], datetime], provider: Provider | None = None
+) -> Desk:
+    return Desk(
+        ledger=ledger, sealer=Sealer(SEALING_KEY), schedule=load(POLICIES, "policies.toml"), log=LogFolder(folder / "log"),
+        evidence=folder / "evidence", documents=Documents(folder / "documents", Sealer(SEALING_KEY)), errors=folder / "errors",
+        origin=origin, now=now, provider=provider,
+    )  # fmt: skip
 
 
 def copied(folder: Path) -> dict[str, Signatory]:

@@ -41,6 +41,24 @@ def test_every_page_is_accessible_on_a_narrow_screen(site: Standing, browser: Br
             accessible(page)
 
 
+def test_the_pages_about_people_are_accessible_on_a_narrow_screen(site: Standing, browser: Browser) -> None:
+    with visitor(browser, site.house, "administrator", viewport=NARROW) as page:
+        for path in ("/people", "/people/director", "/people/administrator"):
+            page.goto(path)
+            accessible(page)
+        page.goto("/people/new")
+        page.get_by_label("Short name").fill("Mei <b>")
+        for label in ("Full name", "Title", "Public key"):
+            page.get_by_label(label).fill("x")
+        page.get_by_role("button", name="Go on to sign").click()
+        expect(page.locator("#errors")).to_contain_text("is not a short name")
+        accessible(page)
+        page.goto("/people/auditor")
+        page.get_by_role("button", name="Invite").click()
+        expect(page.get_by_role("heading", name="Sign that you invite")).to_be_visible()
+        accessible(page)
+
+
 def test_a_forecast_is_drawn_and_told_in_a_table(site: Standing, browser: Browser) -> None:
     with visitor(browser, site.house, "director") as page:
         page.goto("/forecast")

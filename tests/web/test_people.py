@@ -12,8 +12,8 @@ from retention.permissions import Role
 from retention.signing import P256, generate
 from storage.ledger.drafts import DraftKind
 from storage.statements import verify_statements
-from tests.retention.authenticator import authenticator
-from tests.storage.browser import answered, b64url, credential
+from tests.retention.authenticator import authenticator, b64url
+from tests.storage.browser import answered, credential
 from tests.storage.desk import given_passkey
 from tests.web.house import PASSWORD, House
 from tests.web.test_bad_input import signature
@@ -30,6 +30,11 @@ def begun(client: httpx.Client, path: str, **form: str) -> str:
 
 def signed(house: House, client: httpx.Client, page: str, name: str = "administrator") -> httpx.Response:
     return client.post(page, data=signature(house, client, page, name))
+
+
+def page_of(house: House, path: str) -> str:
+    with house.client("administrator") as client:
+        return client.get(path).text
 
 
 def error_at(answer: httpx.Response) -> str:
@@ -161,6 +166,11 @@ def test_what_was_typed_when_the_session_ended_is_there_again(house: House) -> N
         form = {"name": "administrator", "password": PASSWORD, "draft": draft}
         back = client.post("/sign-in", data=form).headers["location"]
         page = client.get(back).text
+    for where in ("/people/auditor", "/account"):
+        told = page_of(house, where).partition("<main")[2]
+        assert re.findall(r'name="page" value="([^"]+)"', told) == [where] * told.count("<form"), (
+            "back to the page"
+        )
     for typed in ('value="Mei Lind"', 'value="custodian" selected', ">retention-ed25519 X</textarea>"):
         assert typed in page
     assert house.ledger.drafts.get(draft, "administrator", DraftKind.TYPED, house.clock()) is not None

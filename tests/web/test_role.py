@@ -12,8 +12,9 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from retention.permissions import Role
+from retention.signing import generate
 from storage.ledger.ledger import Ledger
-from tests.storage.desk import SEALING_KEY, person
+from tests.storage.desk import SEALING_KEY, given_passkey, person
 from tests.web.house import HASHED, House, house
 from tests.web.test_bad_input import HOLD, approving, opened, signature
 
@@ -51,6 +52,7 @@ def as_console(postgresql_url: str, tmp_path: Path) -> Iterator[tuple[House, str
             ("director", Role.CUSTODIAN),
             ("deputy", Role.SECOND_CUSTODIAN),
             ("auditor", Role.AUDITOR),
+            ("administrator", Role.ADMINISTRATOR),
         ):
             made.people[name] = person(owner, name, role, at=made.clock())
             made.ledger.accounts.set_password(name, HASHED, actor="test", at=made.clock())
@@ -86,6 +88,31 @@ def test_what_is_granted_is_enough_to_decide(as_console: tuple[House, str]) -> N
         )
         assert director.post("/sign-out").status_code == 303
     assert len(made.ledger.people.decisions(case.id)) == 3
+
+
+def test_what_is_granted_is_enough_to_manage_people_but_not_to_add_one(
+    as_console: tuple[House, str],
+) -> None:
+    made, _ = as_console
+    phone = generate("phone").public
+    given_passkey(made.ledger, made.people["auditor"], phone, at=made.clock())
+    acts: tuple[tuple[str, dict[str, str]], ...] = (
+        ("role", {"role": "operator"}),
+        ("invite", {}),
+        ("disable", {}),
+        ("enable", {}),
+        (f"passkeys/{phone.keyid}/retire", {}),
+    )
+    with made.client("administrator") as client:
+        for act, form in acts:
+            path = client.post(f"/people/auditor/{act}", data=form).headers["location"]
+            assert client.post(path, data=signature(made, client, path, "administrator")).status_code == 303
+        assert client.get("/people").status_code == 200
+        assert "adds nobody on this site" in client.get("/people/new").text
+        form = {"name": "mei", "full_name": "Mei", "title": "T", "role": "auditor"}
+        refused = client.post("/people/new", data=form | {"public": generate("mei").public.line})
+        assert (refused.status_code, "adds nobody on this site" in refused.text) == (422, True)
+    assert made.ledger.people.get("auditor").role is Role.OPERATOR
 
 
 FORBIDDEN = (
