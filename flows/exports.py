@@ -1,4 +1,4 @@
-"""Entering in the registry what the rules of the schedule find in folders and buckets, before anything is decided by its age."""
+"""Entering exports in the registry: by hand, and what the rules of the schedule find before anything is decided by its age."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from flows.wiring import Site
+from retention.errors import UsageError
+from retention.exports import Export
 from retention.schedule import RecordType, StoreKind, TreeLocation, TriggerKind
 from storage.exports.lying import BucketShelf, FolderShelf, Shelf
-from storage.exports.registering import Sighted, sight
+from storage.exports.registering import Sighted, register_file, register_object, sight
+from storage.exports.sidecar import Sidecar
 from storage.s3.survey import prefix_of
 from storage.s3.wire import Wire
 
@@ -31,6 +34,28 @@ def sight_exports(site: Site, record_types: Iterable[RecordType]) -> list[Sighte
         for location in record_type.locations
         if isinstance(location, TreeLocation) and _has_exports(site, location)
     ]
+
+
+def register_export(site: Site, file: Path, store: str | None, told: Sidecar, actor: str) -> Export:
+    """Enter one export by hand: a file, or with ``store`` an object by its key below the store's prefix.
+
+    Raises `UsageError`, `StoreUnavailable`, `LedgerUnavailable`.
+    """
+    exports, zone, at = site.ledger.exports, site.schedule.library.zone, site.now()
+    if store is None:
+        return register_file(
+            file, told, exports=exports, roots=file_roots(site), zone=zone, actor=actor, at=at
+        )
+    buckets = [declared.name for declared in site.schedule.stores if declared.kind is StoreKind.S3]
+    if store not in buckets:
+        raise UsageError(
+            f"{store} is no store of kind s3", f"one of: {', '.join(buckets) or 'there is none'}"
+        )
+    with closing(Wire(site.stores.address(store))) as wire:
+        shelf = BucketShelf(wire, wire.address.prefix, site.stores.state_of(store))
+        return register_object(
+            store, str(file), told, shelf=shelf, exports=exports, zone=zone, actor=actor, at=at
+        )
 
 
 def _sighted(site: Site, record_type: RecordType, location: TreeLocation) -> Sighted:

@@ -14,11 +14,10 @@ from console.cli.answer import Answer, Line, Table, day, good, moment
 from console.cli.documents import digest_of, read_subjects
 from console.cli.options import Flag, Here, Json, Many, MaybeName, Name
 from console.cli.site import opened
-from flows.exports import file_roots, sight_exports
+from flows.exports import register_export, sight_exports
 from flows.wiring import Site
 from retention.errors import Refused, UsageError
 from retention.exports import Export, Step
-from storage.exports.registering import register_file
 from storage.exports.sidecar import Sidecar
 
 ACTOR = "console"
@@ -29,6 +28,12 @@ def register(
     file: Annotated[Path, Parameter(help="The export: CSV, XLSX, Parquet, or any other file.")],
     /,
     *,
+    store: Annotated[
+        str | None,
+        Parameter(
+            help="The store of kind s3 that it is an object in; FILE is then its key below the store's prefix."
+        ),
+    ] = None,
     purpose: Annotated[str, Parameter(help="What it is for: collection of debts.")],
     recipient: Annotated[str, Parameter(help="Who gets it.")],
     ground: Annotated[str, Parameter(help="The law or contract it rests on; or --consent.")] = "",
@@ -58,7 +63,6 @@ def register(
 ) -> Answer:
     with opened(session) as site:
         site.ledger.require_ready(site.now())
-        zone = site.schedule.library.zone
         try:
             told = Sidecar(
                 purpose=purpose, recipient=recipient, ground=ground, consent=consent, due_on=due, sealed=sealed,
@@ -70,9 +74,7 @@ def register(
                 "an export needs a purpose, a recipient, and either a ground or a consent",
                 "--ground 'ORS 357.400' or --consent 'opted in'",
             ) from None
-        export = register_file(
-            file, told, exports=site.ledger.exports, roots=file_roots(site), zone=zone, actor=_actor(site, as_), at=site.now(),
-        )  # fmt: skip
+        export = register_export(site, file, store, told, _actor(site, as_))
     return Answer(
         command="export.register",
         body={"export": facts(export)},

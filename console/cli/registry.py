@@ -247,7 +247,7 @@ COMMANDS = (
     Command(
         "export sight",
         "console.cli.export:sight",
-        "Enter what the folder rules of the schedule find now; the nightly run does the same.",
+        "Enter what the rules of the schedule find in folders and buckets now; the nightly run does the same.",
     ),
     Command(
         "export list", "console.cli.export:list_", "List the exports that are here or await an attestation."

@@ -138,6 +138,14 @@ class BucketShelf:
                 self._seen = item.key, newest
                 yield item.key
 
+    def find(self, path: str) -> bool:
+        """Look for one export, outside a look. Whether it is there."""
+        key = self._prefix + path
+        newest = _newest(at(self._wire, [key], 1)[key])
+        if newest is not None:
+            self._seen = path, newest
+        return newest is not None
+
     def is_whole(self) -> bool:
         return True
 

@@ -20,7 +20,7 @@ from retention.exports import Export, Step, age
 from retention.records import Personal
 from retention.schedule import ExportRule, RecordType, Schedule, TreeLocation
 from storage.exports.describing import Content, describe, identity_of
-from storage.exports.lying import Shelf, moment_of
+from storage.exports.lying import BucketShelf, Shelf, moment_of
 from storage.exports.sidecar import Sidecar, read_sidecar
 from storage.files.facts import found
 from storage.files.lines import to_text
@@ -61,14 +61,36 @@ def register_file(
         raise UsageError(f"this is {it.odd}", "name the export itself")
     with os.fdopen(descriptor, "rb") as file:
         content = describe(path.name, file, identity_of(os.fstat(file.fileno())))
-    store, below = place_of(path, roots)
-    if (store, below) in exports.at_place():
+    export = _export(*place_of(path, roots), content, told, modified=moment_of(it), zone=zone, at=at)
+    return _enter(export, exports, actor)
+
+
+def register_object(
+    store: str, path: str, told: Sidecar, *, shelf: BucketShelf, exports: Exports, zone: ZoneInfo, actor: str, at: datetime,
+) -> Export:  # fmt: skip
+    """Register one object by hand: its newest version. ``path``: its key below the prefix of the store, which is the shelf's.
+
+    Raises `UsageError` for one that is not there, cannot be read, or is registered already; `StoreUnavailable`.
+    """
+    state = shelf.state(path) if shelf.find(path) else None
+    if state is None:
+        raise UsageError("there is no such object", "name its key below the prefix of the store")
+    try:
+        with shelf.open(path) as file:
+            content = describe(split(path)[1], file, state.identity)
+    except OSError as error:
+        raise UsageError(f"the object cannot be read: {error.strerror}", "see docs/stores-s3.md") from None
+    export = _export(store, to_text(path), content, told, modified=state.modified, zone=zone, at=at)
+    return _enter(export, exports, actor)
+
+
+def _enter(export: Export, exports: Exports, actor: str) -> Export:
+    if (export.store, export.path.reveal()) in exports.at_place():
         raise UsageError(
-            "this file is registered already",
+            "this export is registered already",
             "its age does not change by saving it; see: retention export list",
         )
-    export = _export(store, below, content, told, modified=moment_of(it), zone=zone, at=at)
-    exports.register([export], actor=actor, at=at)
+    exports.register([export], actor=actor, at=export.first_seen)
     return export
 
 

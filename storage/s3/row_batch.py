@@ -152,7 +152,9 @@ class ObjectRowBatch:
     def _take_out(self, file: Going) -> Took:
         for _ in range(TRIES):
             try:
-                return self._rewriter.take_out(self._as_it_is(file), file.rows, self._facts.change)
+                whole = self._as_it_is(file)
+                chosen_here = whole is self._wholes[file.path]
+                return self._rewriter.take_out(whole, file.rows, self._facts.change, chosen_here=chosen_here)
             except Changed:
                 continue
             except Unreadable:

@@ -36,13 +36,19 @@ class Rewriter:
         self._removal = removal
         self._rewritten = rewritten
 
-    def take_out(self, whole: RowObject, rows: Mapping[bytes, int], change: Change | None) -> Took:
+    def take_out(
+        self, whole: RowObject, rows: Mapping[bytes, int], change: Change | None, *, chosen_here: bool
+    ) -> Took:
         """Take these rows, by content, out of the object, or change them. They are all that its older versions alone hold.
 
-        Raises `Changed`, `Unreadable`: then it is as before. Raises `StoreUnavailable`: what became of it has to be looked at.
+        ``chosen_here``: they were chosen from these very versions, which have ids and never change. Raises
+        `Changed`, `Unreadable`: then it is as before. Raises `StoreUnavailable`: what became of it has to be looked at.
         """
-        with whole.form(whole.current) as form:
-            standing, _ = form.look(rows)
+        if chosen_here and not whole.older:
+            standing = frozenset(rows)  # where else; `_next` sees to it that every one of them goes
+        else:
+            with whole.form(whole.current) as form:
+                standing, _ = form.look(rows)
         in_older: frozenset[bytes] = frozenset()
         for entry in whole.older:
             with whole.form(entry) as form:

@@ -331,6 +331,14 @@ def test_whole_objects_go_by_their_registered_age_and_one_that_is_not_registered
         "produced_at": (NOW - timedelta(days=40)).isoformat(), "reason": "copied from the old bucket",
     }  # fmt: skip
     bucket.put(f"{key}.retention.json", json.dumps(beside).encode())
+    bucket.put("library/outbox/other.csv", b"name\nQ\n")
+    words = ("export", "register", "outbox/other.csv", "--purpose", "x", "--recipient", "y", "--ground", "z")
+    assert library(*words, "--store", "exports").code == 2
+    said = library.done(*words, "--store", "vendor", "--json").json["export"]
+    assert (said["rows"], said["columns"], said["store"]) == (1, ["name"], "vendor")
+    assert "is registered already" in library(*words, "--store", "vendor").err
+    assert library("export", "register", "outbox/none.csv", *words[3:], "--store", "vendor").code == 2
     library.done("run", "--record-type", "shared", "--execute")
+    assert bucket.contents("library/outbox/other.csv"), "it is not old enough"
     assert bucket.everything("library/outbox/zqcanary-ada.csv") == []
     assert bucket.everything(f"{key}.retention.json") == [], "it goes with its export"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from retention.holds import Hold, HoldState, Scope
 from retention.outcomes import Presence
 from retention.schedule import TreeLocation, TriggerKind
 from storage.contract import Survey
+from storage.files.facts import NoRegister, Register
 from storage.s3.store import S3Store
 from storage.s3.wire import Address
 from tests.contract.harness import ZONE, criteria_for
@@ -32,12 +33,14 @@ class Drawer:
     """A store over a bucket. ``days``: how far ahead of the uploads its clock is; records are due from the 31st day."""
 
     def __init__(
-        self, bucket: Bucket, folder: Path, *, location: TreeLocation = EXPORTS, days: int = 40, endpoint: str = ""
+        self, bucket: Bucket, folder: Path, *, location: TreeLocation = EXPORTS, days: int = 40, endpoint: str = "",
+        register: Callable[[], Register] = NoRegister,
     ) -> None:  # fmt: skip
         self.bucket = bucket
         self.folder = folder
         self.days = days
         self.location = location
+        self.register = register
         self.address = self._address(endpoint or bucket.endpoint)
         self.store = self.open()
 
@@ -45,7 +48,9 @@ class Drawer:
         return replace(self.bucket.address, endpoint=endpoint)
 
     def open(self) -> S3Store:
-        return S3Store("bucket", self.address, state=self.folder, now=self.now, in_flight=0.5)
+        return S3Store(
+            "bucket", self.address, state=self.folder, now=self.now, in_flight=0.5, register=self.register
+        )
 
     def now(self) -> datetime:
         return datetime.now(UTC) + timedelta(days=self.days)

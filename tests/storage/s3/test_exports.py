@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from retention.decide import KeepReason
-from retention.schedule import TriggerKind
-from storage.files.facts import AHEAD_FILE, CONTRADICTION, GROWING
+from retention.schedule import ExportRule, TriggerKind
+from storage.files.facts import AHEAD_FILE, CONTRADICTION, GROWING, NoRegister
 from storage.s3.items import NOT_UTF8, Item, found, nanoseconds
 from storage.s3.lines import Line, read_line, write_line
 from storage.s3.listing import Entry
@@ -149,3 +149,25 @@ def test_a_line_without_a_key_or_versions_is_none(text: bytes) -> None:
 
     with pytest.raises(VerificationFailed):
         read_line(text)
+
+
+class Registered(NoRegister):
+    """Every export was produced long ago, as the registry has it."""
+
+    def produced(self, store: str, path: str) -> datetime | None:
+        return datetime(2020, 1, 1, tzinfo=UTC) if path == "out/a.csv" else None
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_registered_age_counts_and_under_a_name_that_is_used_again_no_less_than_the_newest_upload(
+    bucket: Bucket, tmp_path: Path, reused: bool
+) -> None:
+    rule = ExportRule(purpose="a study", recipient="University", ground="Contract 7", reused=reused)
+    location = replace(EXPORTS, trigger_kind=TriggerKind.REGISTERED, export=rule)
+    bucket.put("out/a.csv", b"1")
+    bucket.put("out/b.csv", b"1")
+    drawer = Drawer(bucket, tmp_path, location=location, days=20, register=Registered)
+    assert drawer.due() == ([] if reused else ["a.csv"])
+    drawer.days = 40
+    assert list(drawer.destroy()) == ["a.csv"]
+    assert drawer.left() == ["b.csv"], "nobody registered it"
