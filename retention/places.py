@@ -62,7 +62,6 @@ _FOR_TREES = dict.fromkeys(
         "settle",
         "camera",
         "recorder",
-        "vault",
         "rows",
         "export",
         "upload-within",
@@ -165,6 +164,7 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
         clear=table.optional("clear", fields.columns, ()) or (),
         replace=tuple((table.optional("replace", fields.by_column, fields.NO_VALUES) or {}).items()),
         sealed=table.optional("sealed", fields.columns, ()) or (),
+        vault=_vault(table, store, stores),
     )
     table.close(_FOR_TREES)
     return in_table

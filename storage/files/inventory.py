@@ -7,10 +7,11 @@ from pathlib import Path
 
 from retention.coverage import Place
 from storage.files.lines import to_text
+from storage.files.row_vault import NAMING
 from storage.files.tree import Tree
 from storage.files.vault import INDEX, MARK, UNFINISHED
 
-_OWN = frozenset({INDEX, MARK})
+_OWN = frozenset({INDEX, MARK, NAMING})
 
 
 def inventory(root: Path) -> Iterator[Place]:

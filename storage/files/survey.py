@@ -22,11 +22,12 @@ from retention.schedule import Disposition
 from storage.contract import Finding, Survey
 from storage.files.counting import Counting, date_of
 from storage.files.deciding import decide_all
-from storage.files.facts import SIDECAR, UNRECOGNISED, Facts, Register, Sighting, found
+from storage.files.facts import SIDECAR, UNRECOGNISED, Register, Sighting, found
 from storage.files.folder import look, take_inventory
 from storage.files.footage import Timeline
 from storage.files.lines import Line, write_line
 from storage.files.recorder import NOTHING, Protection
+from storage.files.row_copies import facts_at
 from storage.files.sealed_name import SealedName, read_name
 from storage.files.tree import Bar, Barred, Entry, Tree, Visit, join
 
@@ -72,7 +73,7 @@ class Look:
     ) -> None:
         self._criteria = criteria
         self._root = root
-        self.facts = Facts(criteria, now, protection, register)
+        self.facts = facts_at(criteria, root, now, protection, register)
         self._holds = self.facts.holds(holds)
         self._by_folder = self.facts.location.unit == "folder"
         self.bars: Counter[Bar] = Counter()
