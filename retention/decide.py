@@ -277,14 +277,20 @@ def _obligations(record: Record, criteria: Criteria, detail: list[str]) -> tuple
 
 
 def _applying(record: Record, criteria: Criteria) -> tuple[list[Rule], bool]:
+    """The rules that apply, and whether of one nobody can tell.
+
+    Of a copied row nobody ever will be able to: what was empty when it was copied stays so. There such a rule counts, and the latest
+    end of a minimum wins as it always does.
+    """
+    is_copy = isinstance(criteria.location, TreeLocation) and criteria.location.copies_rows
     applying: list[Rule] = []
     unclear = False
     for rule in criteria.record_type.rules:
         answer = True if rule.when is None else evaluate(rule.when, record.fields)
-        if answer is None:
-            unclear = True
-        elif answer:
+        if answer or (answer is None and is_copy):
             applying.append(rule)
+        elif answer is None:
+            unclear = True
     return applying, unclear
 
 

@@ -181,7 +181,8 @@ class Mariadb(MarkedEngine):
     def copied(self, ref: Ref) -> sa.ColumnElement[Any]:
         if ref.kind in TEMPORAL:  # 0000-00-00 has no value in Python
             return sa.cast(ref.at, sa.CHAR())
-        return sa.cast(ref.at, MariadbComparing.double) if ref.column.single else ref.at
+        # Six digits are shown of a FLOAT, all of a DOUBLE; as a decimal number it would lose the small ones.
+        return sa.cast(ref.at, mysql.DOUBLE(asdecimal=False)) if ref.column.single else ref.at
 
     def begin_batch(self) -> tuple[sa.Connection, str]:
         connection = self.pool.connect()
