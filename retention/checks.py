@@ -257,6 +257,8 @@ def _changes(location: TableLocation, record_type: RecordType, path: Path, repor
         message = f"sealed columns die with their key, and {record_type.disposition} destroys none"
         report.add((*path, "sealed"), "P035", message, 'use disposition = "crypto-shred", or remove it')
     deciding: dict[str, str] = {location.key: "the key", location.trigger: "the trigger"}
+    if location.created:
+        deciding[location.created] = "when the row came into being"
     _changed(location, deciding, location, record_type, path=path, report=report)
 
 

@@ -167,6 +167,8 @@ def matches(hold: Hold, record: Record, location: Tied) -> bool:
         return False
     if record.kept_by is not None:
         return hold.id in record.kept_by
+    if hold.existing_by is not None and record.created is not None and record.created > hold.existing_by:
+        return False
     if scope.subjects and not _about(record, location, hold):
         return False
     if scope.cameras and record.camera not in scope.cameras:

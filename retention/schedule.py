@@ -165,6 +165,8 @@ class TableLocation(Location):
     branch: str | None = None
     span_start: str | None = None
     span_end: str | None = None
+    created: str | None = None
+    """Column with the moment at which the row came into being, never edited later: what a snapshot hold goes by."""
     relations: tuple[Relation, ...] = ()
     dependents: tuple[Dependent, ...] = ()
     clear: tuple[str, ...] = ()

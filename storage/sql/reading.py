@@ -32,6 +32,8 @@ def records(plan: Plan, connection: sa.Connection, keys: Sequence[Key]) -> Itera
     refs: dict[str, Ref] = {"trigger": question.trigger}
     refs["start"] = question.time(location.span_start or location.trigger)
     refs["end"] = question.time(location.span_end or location.trigger)
+    if location.created is not None:
+        refs["created"] = question.time(location.created)
     fields = {name: question.column(name) for name in sorted(_mentioned(question))}
     refs |= {f"field {name}": ref for name, ref in fields.items()}
     asked |= {name: values.value(ref) for name, ref in refs.items()}
@@ -60,6 +62,7 @@ def records(plan: Plan, connection: sa.Connection, keys: Sequence[Key]) -> Itera
             trigger=trigger if isinstance(trigger, date) else None,
             span=Span(start=_first(question, plain["start"]), end=_last(question, plain["end"])),
             subject=_text(raw.get("subject")),
+            created=_first(question, plain.get("created")),
             branch=None if raw.get("branch") is None else str(raw["branch"]),
             fields={name: plain[f"field {name}"] for name in fields},
             related={
