@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 from retention.decide import Criteria
@@ -192,8 +193,9 @@ class Enforcing:
     def _copy_rows_at(self, criteria: Criteria, vault: TreeLocation) -> None:
         location = criteria.location
         holds = self._ledger.holds.in_force().touching(criteria.record_type.id, *location.stores)
-        copies = copies_of(store_of(self._stores, location.store), criteria, holds)
-        row_vault.keep(copies, vault=self._root_of(vault.store), below=vault.path, now=self._now())
+        store = store_of(self._stores, location.store)
+        copies = partial(copies_of, store, criteria)
+        row_vault.keep(copies, holds, vault=self._root_of(vault.store), below=vault.path, now=self._now())
 
     def _preserve(self, name: str, scope: Scope | None = None) -> None:
         """The push-down into one store, at the locations that a scope touches (at all of them without one)."""

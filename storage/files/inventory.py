@@ -7,11 +7,11 @@ from pathlib import Path
 
 from retention.coverage import Place
 from storage.files.lines import to_text
-from storage.files.row_vault import NAMING
+from storage.files.row_vault import NAMING, TAKEN
 from storage.files.tree import Tree
 from storage.files.vault import INDEX, MARK, UNFINISHED
 
-_OWN = frozenset({INDEX, MARK, NAMING})
+_OWN = frozenset({INDEX, MARK, NAMING, TAKEN})
 
 
 def inventory(root: Path) -> Iterator[Place]:

@@ -14,26 +14,32 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from retention.errors import StoreUnavailable
+from retention.holds import Hold
 from storage.files.lines import from_text
 from storage.files.tree import unavailable
-from storage.files.vault import INDEX, MARK, NEW, UNFINISHED, digest_of, line_of, opened, synchronise
+from storage.files.vault import APPEND, INDEX, MARK, NEW, UNFINISHED, digest_of, line_of, opened, synchronise
 
 NAMING = ".naming.key"
 """File with the key that copies are named by. Without it a new one is made, and every row copied once more."""
+TAKEN = ".taken"
+"""File with the snapshots that were copied whole, each as a keyed digest."""
 _KEY_BYTES = 32
 _UNNAMED, _NAMED = 0o600, 0o400
 """Mode of a copy until the index names it, and from then on."""
 
 
-def keep(copies: Iterable[Sequence[bytes]], *, vault: Path, below: str, now: datetime) -> int:
-    """Write those that are not in the vault yet, at ``below``, as old as ``now``. Returns how many. May be killed and called again.
+def keep(
+    copies: Callable[[Sequence[Hold]], Iterable[Sequence[bytes]]], holds: Sequence[Hold], *, vault: Path, below: str, now: datetime
+) -> int:  # fmt: skip
+    """Write what is not in the vault yet of ``copies(holds)``, at ``below``, as old as ``now``. Returns how much. May be killed and
+    called again. A snapshot is copied whole once; later versions of its rows are not its own.
 
     Asks for the vault even where there is nothing to copy: whether one is missing must not tell whether anything is held.
     Raises `StoreUnavailable`; what was written until then stays, whole.
@@ -41,12 +47,38 @@ def keep(copies: Iterable[Sequence[bytes]], *, vault: Path, below: str, now: dat
     done = 0
     with opened(vault) as index:
         try:
-            shelf = _Shelf(vault=vault, below=below, key=_key(vault), index=index, now=now)
-            for some in copies:
+            key = _key(vault)
+            shelf = _Shelf(vault=vault, below=below, key=key, index=index, now=now)
+            marks = {
+                hold.id: hmac.digest(key, f"{below} {hold.id} {hold.epoch}".encode(), "sha256").hex()
+                for hold in holds
+                if hold.existing_by is not None
+            }
+            taken = _taken(vault)
+            for some in copies([hold for hold in holds if marks.get(hold.id) not in taken]):
                 done += shelf.keep(some)
+            _note_taken(vault, sorted({*marks.values()} - taken))
         except OSError as error:
             raise unavailable(error.errno, "the vault") from None
     return done
+
+
+def _taken(vault: Path) -> set[str]:
+    """Keyed digests of the snapshots that were copied whole."""
+    try:
+        return set((vault / TAKEN).read_text(encoding="ascii").split())
+    except FileNotFoundError:
+        return set()
+
+
+def _note_taken(vault: Path, marks: Sequence[str]) -> None:
+    """Made even with nothing to note: that it is there tells nothing."""
+    descriptor = os.open(vault / TAKEN, APPEND, 0o600)
+    try:
+        os.write(descriptor, "".join(f"{mark}\n" for mark in marks).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ UNFINISHED = ".unfinished"
 _CHUNK = 1024 * 1024
 _FICLONE = 0x40049409
 """ioctl(2) that makes one file share another's extents; XFS, Btrfs and others have it, ext4 does not."""
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -119,7 +119,7 @@ def note_going(vault: Path, paths: Iterable[str]) -> None:
     """
     lines = [_line({"path": to_text(path), "gone": True}) for path in paths]
     try:
-        descriptor = os.open(vault / INDEX, _APPEND, 0o600)
+        descriptor = os.open(vault / INDEX, APPEND, 0o600)
         try:
             os.write(descriptor, b"".join(lines))
             os.fsync(descriptor)
@@ -269,7 +269,7 @@ def digest_of(descriptor: int) -> str:
 def _index(vault: Path) -> Iterator[int]:
     """The list of everything ever copied, one JSON line each: path, size, SHA-256. Appended to only; locked, one pass at a time."""
     try:
-        descriptor = os.open(vault / INDEX, _APPEND, 0o600)
+        descriptor = os.open(vault / INDEX, APPEND, 0o600)
     except OSError as error:
         raise unavailable(error.errno, "the vault") from None
     try:

@@ -47,7 +47,7 @@ def test_a_snapshot_keeps_all_but_what_surely_came_later(dated: Library) -> None
     assert "snapshot: what existed on 2035-06-15" in dated.done("hold", "show", id).out
     age(dated)
     assert dated.loans() == [2, 4, 6, 8, 9, 10, 21, 22, 24, 25]
-    told = dated.done("explain", "loans", "22", "--json").out
+    told = dated.done("explain", "past-checkouts", "22", "--json").out
     assert "held" in told
 
 

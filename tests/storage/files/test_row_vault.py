@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from retention.errors import StoreUnavailable
+from retention.holds import Hold, HoldState, Scope
 from storage.files import row_vault, vault
 from tests.simulator.power import Power, PowerCut
 
@@ -28,7 +30,7 @@ def evidence(tmp_path: Path) -> Path:
 
 
 def keep(evidence: Path, copies: Sequence[Sequence[bytes]] = COPIES) -> int:
-    return row_vault.keep(copies, vault=evidence, below=BELOW, now=NOW)
+    return row_vault.keep(lambda holds: copies, (), vault=evidence, below=BELOW, now=NOW)
 
 
 def contents(evidence: Path) -> list[bytes]:
@@ -115,3 +117,24 @@ def test_what_goes_is_said_before_and_is_not_missed(evidence: Path) -> None:
     assert row_vault.examine(evidence) == row_vault.Condition(copies=2, missing=1)
     keep(evidence)
     assert row_vault.examine(evidence) == row_vault.Condition(copies=3)
+
+
+def test_a_snapshot_is_copied_whole_once_and_again_when_it_was_widened(evidence: Path) -> None:
+    continuing = Hold(id="c", state=HoldState.ACTIVE, scope=Scope(stores=frozenset({"ils"})))
+    snapshot = replace(continuing, id="s", continuing=False, taken_at=NOW, epoch=3)
+    asked: list[list[str]] = []
+
+    def copies(holds: Sequence[Hold]) -> list[list[bytes]]:
+        asked.append([hold.id for hold in holds])
+        return COPIES
+
+    def broken(holds: Sequence[Hold]) -> Iterator[list[bytes]]:
+        asked.append([hold.id for hold in holds])
+        yield COPIES[0]
+        raise StoreUnavailable("the database went away")
+
+    with pytest.raises(StoreUnavailable):
+        row_vault.keep(broken, (continuing, snapshot), vault=evidence, below=BELOW, now=NOW)
+    for held in (snapshot, snapshot, replace(snapshot, epoch=9), replace(snapshot, taken_at=None)):
+        row_vault.keep(copies, (continuing, held), vault=evidence, below=BELOW, now=NOW)
+    assert asked == [["c", "s"], ["c", "s"], ["c"], ["c", "s"], ["c", "s"]]
