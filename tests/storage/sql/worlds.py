@@ -215,10 +215,12 @@ def holds(draw: st.DrawFn) -> tuple[Hold, ...]:
         state = draw(
             st.sampled_from([HoldState.ACTIVE, HoldState.ACTIVE, HoldState.PLACING, HoldState.RELEASED])
         )
-        snapshot = {"continuing": draw(st.booleans()), "taken_at": draw(st.none() | instants)}
         made.append(
-            Hold(id=f"hold-{number}", state=state, scope=scope, sealed=draw(st.booleans()), **snapshot)
-        )
+            Hold(
+                id=f"hold-{number}", state=state, scope=scope, sealed=draw(st.booleans()), continuing=draw(st.booleans()),
+                taken_at=draw(st.none() | instants),
+            )
+        )  # fmt: skip
     return tuple(made)
 
 
