@@ -32,6 +32,10 @@ HOUSEKEEPING = 30.0
 """Seconds between two looks for what is overdue."""
 SWEEPING = 1800.0
 """Seconds between two looks for documents that belong to no hold."""
+COPYING = 300.0
+"""Seconds between two passes that copy what staff edited in rows under a hold."""
+COPIES = "copies of rows"
+"""The job that does; it belongs to no hold."""
 UNSIGNED = 2 * LIVES[DraftKind.TO_SIGN]
 """After that long a document that was given for a hold belongs to one, or never will."""
 WORKERS = 4
@@ -66,17 +70,18 @@ class Keeper:
         self._tell = tell
         self._holds: SimpleQueue[_Job | None] = SimpleQueue()
         self._questions: SimpleQueue[_Job | None] = SimpleQueue()
+        self._copying: SimpleQueue[_Job | None] = SimpleQueue()
         self._busy: set[str] = set()
         self._pauses: dict[str, _Pause] = {}
         self._lock = Lock()
-        self._looked_at = self._swept_at = float("-inf")
+        self._looked_at = self._swept_at = self._copied_at = float("-inf")
 
     def run(self, stop: Event) -> None:
         """Keep until ``stop``. Raises `LedgerUnavailable`, `SettingsError` or `ScheduleInvalid` when it cannot even begin."""
         site = self._opened()
         try:
             site.ledger.require_ready(self._now())
-            queues = [*[self._holds] * WORKERS, self._questions]
+            queues = [*[self._holds] * WORKERS, self._questions, self._copying]
             workers = [Thread(target=self._work, args=(queue,), daemon=True) for queue in queues]
             for worker in workers:
                 worker.start()
@@ -109,6 +114,8 @@ class Keeper:
         for question in site.ledger.questions.waiting():
             self._hand_out(self._questions, question.id, partial(self._answer, question))
         now = time.monotonic()
+        if now - self._copied_at >= COPYING:
+            self._hand_out(self._copying, COPIES, self._copy)
         if now - self._looked_at >= HOUSEKEEPING:
             self._looked_at = now
             site.ledger.questions.expire(at=self._now())
@@ -118,8 +125,9 @@ class Keeper:
                 self._swept_at = now
                 before = self._now() - UNSIGNED
                 site.documents.forget(but=site.ledger.holds.documents(), before=before)
+            lasting = {*placing, COPIES}
             with self._lock:
-                self._pauses = {id: pause for id, pause in self._pauses.items() if id in placing}
+                self._pauses = {id: pause for id, pause in self._pauses.items() if id in lasting}
 
     def _hand_out(self, queue: SimpleQueue[_Job | None], id: str, do: Callable[[Site], None]) -> None:
         with self._lock:
@@ -164,9 +172,18 @@ class Keeper:
 
     def _complete(self, id: str, site: Site) -> None:
         try:
-            site.enforcing.resume(id, actor=ACTOR)
+            site.enforcing.resume(id, actor=ACTOR, copying=False)
         except Refused:  # somebody else was faster
             return
+        self._copied_at = float(
+            "-inf"
+        )  # what it keeps is copied by a worker of its own: other holds do not wait for that
+
+    def _copy(self, site: Site) -> None:
+        self._copied_at = time.monotonic()
+        for trouble in site.enforcing.copy_rows():
+            self._copied_at = float("-inf")
+            raise trouble
 
     def _answer(self, question: Question, site: Site) -> None:
         site.ledger.questions.answer(question.id, answer(site, question, ANSWERS), at=self._now())
@@ -188,7 +205,7 @@ class Keeper:
 
 def _is_secret(site: Site | None, id: str) -> bool:
     """Whether a job must leave no trace in what this process tells: it is about a sealed hold, for all that can be found out."""
-    if id.startswith("Q"):
+    if id.startswith("Q") or id == COPIES:
         return False
     try:
         return site is None or site.ledger.holds.get(id).sealed

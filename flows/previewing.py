@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flows.wiring import Site, frozen
 from retention.decide import KeepReason
 from retention.holds import Hold, HoldState, Scope
+from retention.schedule import TreeLocation
 from storage.ledger.cases import Case, CaseState
 from storage.planning import criteria_for, store_of
 
@@ -43,6 +44,8 @@ def preview(site: Site, scope: Scope) -> Preview:
         for location in record_type.locations:
             if not scope.touches(record_type.id, *location.stores):
                 continue
+            if isinstance(location, TreeLocation) and location.vault_of is not None:
+                continue  # copies of records that are counted where they are; how many there are tells of other holds
             criteria = criteria_for(site.schedule, record_type, location.name, site.today())
             survey = store_of(site.stores, location.store).survey(
                 criteria, [hold], lambda _: None, lambda _: None

@@ -241,7 +241,9 @@ class Site:
 
     @cached_property
     def enforcing(self) -> Enforcing:
-        return Enforcing(ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.now)
+        return Enforcing(
+            ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.now, root_of=self.stores.root_of
+        )  # fmt: skip
 
     @cached_property
     def hold_care(self) -> HoldCare:

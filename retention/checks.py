@@ -43,7 +43,7 @@ def check_record_type(record_type: RecordType, path: Path, report: Report) -> No
     places += [
         (f"{place.name}-vault", (*path, "location", index, "vault"))
         for index, place in enumerate(record_type.locations)
-        if isinstance(place, TreeLocation) and place.vault
+        if place.vault
     ]
     unique(report, places, "location")
     if not record_type.locations:
@@ -244,6 +244,9 @@ def _table(location: TableLocation, record_type: RecordType, path: Path, report:
             "span-start and span-end belong together",
             "give both, or neither: then any time range holds it",
         )
+    if location.vault and record_type.disposition is not Disposition.PURGE:
+        message = f"rows are copied into a vault where they are purged; {record_type.disposition} leaves the row, and would leave its copy"
+        report.add((*path, "vault"), "P038", message, 'remove it, or use disposition = "purge"')
     _changes(location, record_type, path, report)
     _dependents(location, path, report)
 
@@ -254,6 +257,8 @@ def _changes(location: TableLocation, record_type: RecordType, path: Path, repor
         message = f"sealed columns die with their key, and {record_type.disposition} destroys none"
         report.add((*path, "sealed"), "P035", message, 'use disposition = "crypto-shred", or remove it')
     deciding: dict[str, str] = {location.key: "the key", location.trigger: "the trigger"}
+    if location.created:
+        deciding[location.created] = "when the row came into being"
     _changed(location, deciding, location, record_type, path=path, report=report)
 
 

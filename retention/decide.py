@@ -167,6 +167,8 @@ def matches(hold: Hold, record: Record, location: Tied) -> bool:
         return False
     if record.kept_by is not None:
         return hold.id in record.kept_by
+    if hold.existing_by is not None and record.created is not None and record.created > hold.existing_by:
+        return False
     if scope.subjects and not _about(record, location, hold):
         return False
     if scope.cameras and record.camera not in scope.cameras:
@@ -277,14 +279,20 @@ def _obligations(record: Record, criteria: Criteria, detail: list[str]) -> tuple
 
 
 def _applying(record: Record, criteria: Criteria) -> tuple[list[Rule], bool]:
+    """The rules that apply, and whether of one nobody can tell.
+
+    Of a copied row nobody ever will be able to: what was empty when it was copied stays so. There such a rule counts, and the latest
+    end of a minimum wins as it always does.
+    """
+    is_copy = isinstance(criteria.location, TreeLocation) and criteria.location.copies_rows
     applying: list[Rule] = []
     unclear = False
     for rule in criteria.record_type.rules:
         answer = True if rule.when is None else evaluate(rule.when, record.fields)
-        if answer is None:
-            unclear = True
-        elif answer:
+        if answer or (answer is None and is_copy):
             applying.append(rule)
+        elif answer is None:
+            unclear = True
     return applying, unclear
 
 

@@ -15,6 +15,10 @@ from retention.records import Personal, Span
 
 T = TypeVar("T")
 
+CLOCKS_APART = timedelta(hours=1)
+"""What came into being so soon after a snapshot may have been there before: the library's database and cameras have clocks of their
+own, and one that was set to the wrong zone or left at summer time is an hour off."""
+
 
 class HoldState(StrEnum):
     REQUESTED = "requested"
@@ -149,13 +153,20 @@ class Hold:
     continuing: bool = True
     epoch: int = 0
     """Hold epoch at which it was placed or last widened: approvals given before it are void for what it touches."""
+    taken_at: datetime | None = None
+    """Of a snapshot: when it was effective everywhere, as it was last widened. ``None``: not yet, or not known. Aware."""
+
+    @property
+    def existing_by(self) -> datetime | None:
+        """It does not keep what provably came into being after this moment; ``None``: it keeps that, too."""
+        return None if self.continuing or self.taken_at is None else self.taken_at + CLOCKS_APART
 
 
 def merged(holds: Iterable[Hold]) -> tuple[Hold, ...]:
     """Fewer holds that keep exactly the same records, for a store that asks about all of them in one statement.
 
     Holds that keep and differ in their subjects alone, or in their branches alone, become one with all of these. Sealed ones stay
-    apart from the others. The result says nothing about which hold keeps a record: ids and epochs are those of one of the merged.
+    apart from the others, and so does each snapshot from those taken at another moment. The result says nothing about which hold keeps a record: ids and epochs are those of one of the merged.
     """
     kept = [hold for hold in holds if hold.state.keeps]
     fewer = _together(kept, lambda scope: scope.subjects, lambda scope, all_: replace(scope, subjects=all_))
@@ -170,10 +181,10 @@ def _together(
     naming: Callable[[Scope, frozenset[T]], Scope],
 ) -> list[Hold]:
     """One hold for those that are alike but for one field. Naming nobody there means everybody: such a one stays by itself."""
-    groups: dict[tuple[bool, bool, Scope], Hold] = {}
+    groups: dict[tuple[bool, datetime | None, bool, Scope], Hold] = {}
     for hold in holds:
         some = named(hold.scope)
-        alike = (hold.sealed, bool(some), naming(hold.scope, frozenset()))
+        alike = (hold.sealed, hold.existing_by, bool(some), naming(hold.scope, frozenset()))
         known = groups.get(alike)
         groups[alike] = (
             hold if known is None else replace(known, scope=naming(known.scope, named(known.scope) | some))

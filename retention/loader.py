@@ -226,8 +226,8 @@ def _record_type(name: str, table: Table, stores: dict[str, StoreKind], library:
 
 def _with_vaults(record_type: RecordType) -> RecordType:
     """Its locations, and behind them those of the copies that holds make: the same rule ends them."""
-    trees = [location for location in record_type.locations if isinstance(location, TreeLocation)]
-    vaults = [vault for vault in (tree.in_vault(record_type.id) for tree in trees) if vault is not None]
+    made = (location.in_vault(record_type.id) for location in record_type.locations)
+    vaults = [vault for vault in made if vault is not None]
     return dataclasses.replace(record_type, locations=(*record_type.locations, *vaults))
 
 

@@ -45,6 +45,7 @@ _FOR_TABLES = dict.fromkeys(
         "branch",
         "span-start",
         "span-end",
+        "created",
         "blocked-by",
         "dependent",
         "clear",
@@ -62,7 +63,6 @@ _FOR_TREES = dict.fromkeys(
         "settle",
         "camera",
         "recorder",
-        "vault",
         "rows",
         "export",
         "upload-within",
@@ -160,11 +160,13 @@ def read_location(table: Table, stores: Mapping[str, StoreKind], library: Librar
         branch=table.optional("branch", fields.column, ""),
         span_start=table.optional("span-start", fields.column, ""),
         span_end=table.optional("span-end", fields.column, ""),
+        created=table.optional("created", fields.column, ""),
         relations=tuple(map(_relation, table.tables("blocked-by"))),
         dependents=tuple(_dependent(item, own, key) for item in table.tables("dependent")),
         clear=table.optional("clear", fields.columns, ()) or (),
         replace=tuple((table.optional("replace", fields.by_column, fields.NO_VALUES) or {}).items()),
         sealed=table.optional("sealed", fields.columns, ()) or (),
+        vault=_vault(table, store, stores),
     )
     table.close(_FOR_TREES)
     return in_table

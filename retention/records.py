@@ -52,6 +52,7 @@ class Record:
 
     ``trigger``: an aware datetime; or a naive one, read in the location's zone; or a local date; ``None`` when missing.
     ``subject``: the patron it is about, as text; ``None`` when the record names nobody.
+    ``created``: the earliest moment at which it can have come into being (aware); ``None`` when nobody knows.
     ``fields``: the columns that conditions mention. ``related``: for each blocking relation of the location, whether a
     related row exists (``None`` = could not be told). ``undecidable``: a reason why the store itself could not make
     sense of the record (impossible name, symbolic link, several hard links); such a record is always kept.
@@ -64,6 +65,7 @@ class Record:
     trigger: date | datetime | None
     span: Span = Span(start=None, end=None)
     subject: Personal[str] | None = None
+    created: datetime | None = None
     camera: str | None = None
     branch: str | None = None
     fields: Mapping[str, Value] = field(default_factory=dict)

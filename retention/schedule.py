@@ -165,6 +165,8 @@ class TableLocation(Location):
     branch: str | None = None
     span_start: str | None = None
     span_end: str | None = None
+    created: str | None = None
+    """Column with the moment at which the row came into being, never edited later: what a snapshot hold goes by."""
     relations: tuple[Relation, ...] = ()
     dependents: tuple[Dependent, ...] = ()
     clear: tuple[str, ...] = ()
@@ -173,6 +175,27 @@ class TableLocation(Location):
     """Anonymize: columns set to a fixed value."""
     sealed: tuple[str, ...] = ()
     """Crypto-shred: columns whose values are sealed, under one data key per patron (`subject`) and period."""
+    vault: str | None = None
+    """Store into which held rows are copied out, because staff go on editing them."""
+
+    def in_vault(self, record_type: str) -> TreeLocation | None:
+        """The location of the copies that holds on this one make; ``None`` without a vault. ``record_type``: its id.
+
+        What would keep the living row for the sake of its duties (a condition, a relation, consent) says nothing about a copy.
+        """
+        if self.vault is None:
+            return None
+        return TreeLocation(
+            name=f"{self.name}-vault",
+            store=self.vault,
+            zone=self.zone,
+            trigger_kind=TriggerKind.MODIFIED,
+            subject=self.subject,
+            path=f"{self.store}/{record_type}/{self.name}",
+            template="{any}/{any}.jsonl",
+            vault_of=self.store,
+            copies_rows=True,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +290,8 @@ class TreeLocation(Location):
     """Store into which held files are copied out, because whoever writes this tree may delete or truncate them."""
     vault_of: str | None = None
     """This location is the vault of a location in that store: nothing in it is still being written."""
+    copies_rows: bool = False
+    """The copies are of rows: each says itself whom and what it is about (`storage.files.row_copy`)."""
 
     @property
     def recorded(self) -> ConsentRecord | None:

@@ -199,6 +199,9 @@ def _location() -> Json:
             "trigger-column": _COLUMN,
             "branch": _COLUMN,
             "span-start": _COLUMN,
+            "created": _said(
+                "column with the moment at which the row came into being, never edited later", _COLUMN
+            ),
             "span-end": _COLUMN,
             "clear": {"type": "array", "items": _COLUMN, "minItems": 1},
             "replace": {"type": "object", "propertyNames": _COLUMN, "additionalProperties": _SCALAR},

@@ -64,6 +64,7 @@ def _table(location: TableLocation, path: Path, report: Report) -> None:
         location.branch: "the branch",
         location.span_start: "the span",
         location.span_end: "the span",
+        location.created: "when the row came into being",
     }
     for name in dict.fromkeys(location.sealed):
         if name in readable:

@@ -270,6 +270,23 @@ def pace_of(store: Store, criteria: Criteria) -> Pace:
 
 
 @runtime_checkable
+class Copying(Protocol):
+    """A store whose held records are edited where they are: what stands in them is copied out (`storage.files.row_vault`)."""
+
+    def copies(self, criteria: Criteria, holds: Sequence[Hold]) -> Iterator[Sequence[bytes]]:
+        """The content of one copy for each record at the location that one of these holds keeps, some at a time.
+
+        The same record in the same state makes the same bytes. Raises `StoreUnavailable`.
+        """
+        ...
+
+
+def copies_of(store: Store, criteria: Criteria, holds: Sequence[Hold]) -> Iterator[Sequence[bytes]]:
+    """Nothing, of a store that does not copy."""
+    return store.copies(criteria, holds) if isinstance(store, Copying) else iter(())
+
+
+@runtime_checkable
 class Probing(Protocol):
     """A store that can try whether its server keeps a promise that holds rest on."""
 

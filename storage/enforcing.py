@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
+from pathlib import Path
 
 from retention.decide import Criteria
 from retention.errors import Refused, RetentionError, SettingsError, StoreUnavailable, Unavailable, UsageError
 from retention.holds import HoldState, Matter, Scope
-from retention.schedule import Schedule
-from storage.contract import Stores
+from retention.schedule import Schedule, TableLocation, TreeLocation
+from storage.contract import Stores, copies_of
+from storage.files import row_vault
 from storage.holding import NO_PLACE, Holding
 from storage.ledger.cases import Case, CaseState, Part
 from storage.ledger.holds import HoldFile
@@ -34,14 +37,21 @@ class Placed:
     file: HoldFile
     stores: tuple[str, ...]
     seconds: float
+    uncopied: tuple[RetentionError, ...] = ()
+    """Why rows that it keeps are not in their vault yet. It keeps them where they are, and the next pass copies them."""
 
 
 class Enforcing:
-    """Makes holds effective. ``now`` gives the current time; nothing below reads a clock of its own."""
+    """Makes holds effective. ``now`` gives the current time; nothing below reads a clock of its own.
+
+    ``root_of``: the root folder of a store of files, for the vaults of tables.
+    """
 
     def __init__(
-        self, *, ledger: Ledger, stores: Stores, schedule: Schedule, now: Callable[[], datetime]
-    ) -> None:
+        self, *, ledger: Ledger, stores: Stores, schedule: Schedule, now: Callable[[], datetime],
+        root_of: Callable[[str], Path],
+    ) -> None:  # fmt: skip
+        self._root_of = root_of
         self.holding = Holding(ledger=ledger, schedule=schedule, now=now)
         self._ledger = ledger
         self._stores = stores
@@ -80,8 +90,10 @@ class Enforcing:
         if not self.stores_in_scope(scope):
             raise UsageError(*NO_PLACE)
 
-    def resume(self, id: str, *, actor: str) -> Placed:
+    def resume(self, id: str, *, actor: str, copying: bool = True) -> Placed:
         """Pass the barriers of a hold that is still *placing* and make it effective. Any number may do so at once.
+
+        ``copying``: copy live rows that it keeps into their vault afterwards. A vault that is missing makes it no less effective.
 
         Raises `Refused` for a hold in another state, `StoreUnavailable` when a store does not answer or has no address: the hold
         stays as it is, and keeps.
@@ -93,7 +105,8 @@ class Enforcing:
                 f"hold {id} is {file.state.value}: there is nothing to complete",
                 f"see: retention hold show {id}",
             )
-        return self._complete(file, actor, began)
+        placed = self._complete(file, actor, began)
+        return replace(placed, uncopied=tuple(self.copy_rows(placed.file.scope))) if copying else placed
 
     def _complete(self, seen: HoldFile, actor: str, began: float) -> Placed:
         names = self._pass_barriers(seen)
@@ -116,16 +129,20 @@ class Enforcing:
                 f"hold {id} is written down and keeps, but no store in its scope has an address here",
                 "set the addresses of the stores: RETENTION_STORES__NAME__URL (or __ROOT)",
             )
-        for name in names:
+        # First every barrier, then what is copied or locked: a copy that is there already must not go in between.
+        steps: list[tuple[str, Callable[[str], None]]] = [(name, self._pass_barrier) for name in names]
+        for name, step in (*steps, *((name, lambda one: self._preserve(one, scope)) for name in names)):
             try:
-                store_of(self._stores, name).barrier(BARRIER_SECONDS)
-                self._preserve(name, scope)
+                step(name)
             except (StoreUnavailable, SettingsError) as error:
                 raise StoreUnavailable(
                     f"hold {id} is written down and keeps, but store {name} did not confirm it: {error.message}",
                     f"when the store answers: retention hold place --resume {id} --as NAME",
                 ) from None
         return names
+
+    def _pass_barrier(self, name: str) -> None:
+        store_of(self._stores, name).barrier(BARRIER_SECONDS)
 
     def stores_in_scope(self, scope: Scope) -> list[str]:
         """Names of the stores that hold record types in scope and have an address."""
@@ -145,7 +162,40 @@ class Enforcing:
                 self._preserve(name)
             except (Unavailable, SettingsError) as error:
                 trouble.append(error)
+        return [*trouble, *self.copy_rows()]
+
+    def copy_rows(self, scope: Scope | None = None) -> list[RetentionError]:
+        """Copy live rows that holds keep into their vaults, where the schedule says so: what is new or was edited since the last pass.
+
+        At the tables that a scope touches, at all of them without one. Returns what could not be done; nothing of it depends on
+        whether anything is held, so that it may be told to anybody.
+        """
+        trouble: list[RetentionError] = []
+        today = self._now().astimezone(self._schedule.library.zone).date()
+        for record_type in self._schedule.record_types:
+            for location in record_type.locations:
+                vault = location.in_vault(record_type.id) if isinstance(location, TableLocation) else None
+                if vault is None or location.store not in self._stores:
+                    continue
+                if scope is not None and not scope.touches(record_type.id, *location.stores):
+                    continue
+                criteria = criteria_for(self._schedule, record_type, location.name, today)
+                try:
+                    self._copy_rows_at(criteria, vault)
+                except RetentionError as error:
+                    place = f"{record_type.id}/{location.name}"
+                    message = (
+                        f"rows of {place} that a hold may keep are not copied into the vault: {error.message}"
+                    )
+                    trouble.append(StoreUnavailable(message, error.hint))
         return trouble
+
+    def _copy_rows_at(self, criteria: Criteria, vault: TreeLocation) -> None:
+        location = criteria.location
+        holds = self._ledger.holds.in_force().touching(criteria.record_type.id, *location.stores)
+        store = store_of(self._stores, location.store)
+        copies = partial(copies_of, store, criteria)
+        row_vault.keep(copies, holds, vault=self._root_of(vault.store), below=vault.path, now=self._now())
 
     def _preserve(self, name: str, scope: Scope | None = None) -> None:
         """The push-down into one store, at the locations that a scope touches (at all of them without one)."""

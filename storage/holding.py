@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from retention.errors import Refused, UsageError
@@ -99,7 +100,7 @@ class Holding(Steps):
                 f"this scope does not widen hold {id}: it has to keep all that the hold keeps, and more",
                 "to keep less: retention hold narrow",
             )
-        return self._revise(file, "widen", by, to=HoldState.PLACING, scope=scope)
+        return self._revise(file, "widen", by, to=HoldState.PLACING, scope=scope, taken_at=None)
 
     def check_narrower(self, id: str, scope: Scope, by: Signing) -> HoldFile:
         """The hold that a narrower one would take the place of. Raises `Refused` when its release could not be requested.
@@ -116,9 +117,14 @@ class Holding(Steps):
 
     def take_effect(self, file: HoldFile, *, actor: str) -> HoldFile:
         """Every store in scope has confirmed a hold that was *placing*: it is *provisional*, or *active* if it was confirmed before it
-        was widened. Raises `Refused` if it was changed meanwhile."""
+        was widened. Raises `Refused` if it was changed meanwhile.
+
+        A snapshot is taken at this moment and at none before: until now a batch that had not seen the hold could have been under way.
+        """
         to = HoldState.ACTIVE if file.done_by("confirm") else HoldState.PROVISIONAL
-        return self._ledger.holds.move(file, to=to, actor=actor, at=self._now())
+        now = self._now()
+        taken = None if file.continuing else replace(file, taken_at=now)
+        return self._ledger.holds.move(file, to=to, actor=actor, at=now, revised=taken)
 
     def confirm(self, id: str, by: Signing) -> HoldFile:
         """A second person confirms a provisional hold, or one that lapsed. Raises `Refused` for the person who placed it."""

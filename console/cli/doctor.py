@@ -28,9 +28,10 @@ from retention.errors import (
     StoreUnavailable,
     VerificationFailed,
 )
-from retention.schedule import StoreDeclaration
+from retention.schedule import StoreDeclaration, TreeLocation
 from retention.signing import load_public_keys
 from storage.contract import Probing
+from storage.files.row_vault import examine
 from storage.ledger.cases import CaseState
 from storage.paper.document_key import load_certificate
 from storage.planning import criteria_for, store_of
@@ -275,6 +276,34 @@ def _store(site: Site, declared: StoreDeclaration) -> Iterator[Check]:
         yield _ok(subject, "its hold gate was passed")
 
 
+def _vaults(site: Site) -> Iterator[Check]:
+    """What was copied into the evidence vaults is there, and is what was copied."""
+    names = {
+        location.store
+        for record_type in site.schedule.record_types
+        for location in record_type.locations
+        if isinstance(location, TreeLocation) and location.vault_of is not None
+    }
+    for name in sorted(names):
+        yield from _guarded(f"vault {name}", lambda at, one=name: _vault(at, one), site)  # type: ignore[misc]
+
+
+def _vault(site: Site, name: str) -> Iterator[Check]:
+    # How many copies there are is nobody's business here: it would tell of holds that some may not know of.
+    found = examine(site.stores.root_of(name))
+    for count, what in (
+        (found.missing, "missing"),
+        (found.changed, "not what was copied"),
+        (found.unreadable, "named in a line of its index that cannot be read"),
+    ):
+        if count:
+            told = f"{words.plural(count, 'copy', 'copies')} {'is' if count == 1 else 'are'} {what}"
+            hint = "restore the vault from its backup; tell counsel"
+            yield _fail(f"vault {name}", told, hint, VerificationFailed.exit_code)
+    if found.sound:
+        yield _ok(f"vault {name}", "what was copied is there, and is what was copied")
+
+
 _SUBJECTS: tuple[tuple[str, Subject], ...] = (
     ("schedule", _schedule),
     ("keys", _keys),
@@ -283,4 +312,5 @@ _SUBJECTS: tuple[tuple[str, Subject], ...] = (
     ("clock", _clock),
     ("cases", _work),
     ("stores", _stores),
+    ("vaults", _vaults),
 )

@@ -13,8 +13,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from console.cli import times, words
-from console.cli.answer import Answer, Line, Table, good, heading, number
+from console.cli.answer import Answer, Line, Table, bad, good, heading, number
 from console.cli.documents import content_of, read_subjects
+from console.cli.exits import worst
 from console.cli.hold_lines import hold_facts, hold_lines
 from console.cli.options import Flag, Here, HoldId, Json, KeyFile, Many, MaybeName, Name
 from console.cli.session import Session
@@ -187,6 +188,9 @@ def in_force(site: Site, command: str, placed: Placed) -> Answer:
     file, id = placed.file, placed.file.id
     done = f"hold {id} is in force: confirmed by {words.listed(list(placed.stores))} after {placed.seconds:.1f} s"
     body = {"hold": hold_facts(file), "stores": list(placed.stores), "seconds": round(placed.seconds, 3)}
+    body["uncopied"] = [{"message": error.message, "hint": error.hint} for error in placed.uncopied]
+    missing = [bad(f"{error.message} (it keeps them where they are)") for error in placed.uncopied]
+    hints = [error.hint for error in placed.uncopied if error.hint]
     notes = [f"a second custodian confirms it: retention hold confirm {id} --as NAME"]
     if file.state is not HoldState.PROVISIONAL:
         notes = []
@@ -194,7 +198,10 @@ def in_force(site: Site, command: str, placed: Placed) -> Answer:
         notes.append(
             f"nobody else who could confirm it may see it: retention hold know {id} --add NAME --as NAME"
         )
-    return Answer(command=command, body=body, lines=[good(done), *hold_lines(file)], notes=notes)
+    return Answer(
+        command=command, body=body, lines=[good(done), *missing, *hold_lines(file)], notes=[*hints, *notes],
+        exit_code=worst(error.exit_code for error in placed.uncopied),
+    )  # fmt: skip
 
 
 def _others_confirm(site: Site, file: HoldFile) -> bool:

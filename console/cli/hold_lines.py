@@ -24,6 +24,7 @@ def hold_facts(
         "state": file.state.value,
         "sealed": file.sealed,
         "continuing": file.continuing,
+        "taken_at": file.taken_at,
         "matter": _matter_facts(matter) if matters else None,
         "scope": {
             "record_types": sorted(scope.record_types),
@@ -95,7 +96,8 @@ def hold_lines(
     lines += [f"  {name}: {value}" for name, value in _matter(file, matters) if value]
     lines += [f"  keeps {name}: {value}" for name, value in scope_words(file.scope, subjects=subjects)]
     if not file.continuing:
-        lines.append("  snapshot: what existed when it was placed")
+        when = f"on {moment(file.taken_at)}" if file.taken_at else "when it is in force everywhere"
+        lines.append(f"  snapshot: what existed {when}")
     if file.provisional_until and file.state.value == "provisional":
         lapses = (
             "sealed, it keeps all the same"

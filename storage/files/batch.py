@@ -33,11 +33,13 @@ from retention.layout import Placed
 from retention.outcomes import Presence
 from storage.contract import Lines, Staged
 from storage.files.deciding import decide_all
-from storage.files.facts import SIDECAR, Facts, Found, Register, Sighting, found
+from storage.files.facts import SIDECAR, Found, Register, Sighting, found
 from storage.files.folder import Inventory, destroy_folder, is_same, look, take_inventory
 from storage.files.lines import Line, read_line
 from storage.files.recorder import NOTHING, Frigate
-from storage.files.tree import LOST, Bar, Barred, Tree, split, unavailable
+from storage.files.row_copies import facts_at
+from storage.files.tree import LOST, Bar, Barred, Tree, join, split, unavailable
+from storage.files.vault import note_going
 
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -67,7 +69,7 @@ class FileBatch:
         self._root = root
         self._recorder = recorder
         protection = NOTHING if recorder is None else recorder.protection()
-        self._facts = Facts(criteria, now, protection, register)
+        self._facts = facts_at(criteria, root, now, protection, register)
         self._tree = Tree(root, self._facts.location.path)
         self._chosen: list[_Chosen] = []
         self._unlinked: set[int] = set()
@@ -137,6 +139,9 @@ class FileBatch:
         if self._over:
             raise StoreUnavailable("the batch is over", "open another one")
         self._over = True
+        if self._facts.location.vault_of is not None and self._chosen:
+            below = self._facts.location.path
+            note_going(self._root, (join(below, item.line.path) for item in self._chosen))
         touched: set[str] = set()
         lost: int | None = None
         for index, item in enumerate(self._chosen):

@@ -110,7 +110,8 @@ def folder_findings(criteria: Criteria, root: Path, facts: Facts) -> Iterator[Fi
                     "what is deleted in the folder of the location could come back after a power cut",
                     _RUN_THERE,
                 )
-            elif _is_empty(folder):
+            elif facts.location.vault_of is None and _is_empty(folder):
+                # A vault has a mark to be known by, and whether it has copies is nobody's business.
                 yield told(criteria, "the folder of the location is empty", "see whether the disk is mounted")
     except StoreUnavailable as error:
         yield fatal(criteria, error.message, error.hint)

@@ -57,8 +57,8 @@ def _common(
     criteria: Criteria, facts: Facts, holds: tuple[Hold, ...], group: list[Sighting]
 ) -> Decision | None:
     """What is decided on every one of them; ``None`` when they must be asked singly."""
-    if len(group) < 3:
-        return None
+    if len(group) < 3 or any(hold.existing_by is not None for hold in holds):
+        return None  # a snapshot asks each file when it came into being
     starts, ends = [seen.start for seen in group], [seen.end for seen in group]
     known_starts = [start for start in starts if start is not None]
     known_ends = [end for end in ends if end is not None]

@@ -207,6 +207,8 @@ class Facts:
         """The record of a sighting."""
         camera = self._camera(seen.camera)
         drift = timedelta(seconds=camera.drift)
+        start = None if seen.start is None else seen.start - drift
+        written = seen.it.modified if seen.it.first is None else seen.it.first
         return Record(
             record_type=self._record_type,
             store=self.location.store,
@@ -214,9 +216,11 @@ class Facts:
             key=Personal(to_text(seen.path)),
             trigger=seen.trigger,
             span=Span(
-                start=None if seen.start is None else seen.start - drift,
+                start=start,
                 end=None if seen.end is None else seen.end + drift,
             ),
+            # Both the camera's clock and the file system's have to say so.
+            created=None if start is None or written is None else min(start, _moment(written)),
             camera=seen.camera,
             branch=camera.branch,
             fields=_fields(seen, camera.branch) if self.has_conditions else _NOTHING,

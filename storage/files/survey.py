@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from retention.decide import Criteria, Decision
+from retention.decide import Criteria, Decision, Keep, holds_on
 from retention.holds import Hold
 from retention.layout import Placed
 from retention.records import Record
@@ -22,11 +22,12 @@ from retention.schedule import Disposition
 from storage.contract import Finding, Survey
 from storage.files.counting import Counting, date_of
 from storage.files.deciding import decide_all
-from storage.files.facts import SIDECAR, UNRECOGNISED, Facts, Register, Sighting, found
+from storage.files.facts import SIDECAR, UNRECOGNISED, Register, Sighting, found
 from storage.files.folder import look, take_inventory
 from storage.files.footage import Timeline
 from storage.files.lines import Line, write_line
 from storage.files.recorder import NOTHING, Protection
+from storage.files.row_copies import facts_at
 from storage.files.sealed_name import SealedName, read_name
 from storage.files.tree import Bar, Barred, Entry, Tree, Visit, join
 
@@ -58,7 +59,10 @@ class SealedFile:
 
 
 class Look:
-    """One look through a location. ``bars`` counts the folders that could not be entered."""
+    """One look through a location. ``bars`` counts the folders that could not be entered.
+
+    Passes over copies in a vault that a sealed hold keeps and no other does: that they are there at all tells of it, and no count may.
+    """
 
     def __init__(
         self,
@@ -72,8 +76,11 @@ class Look:
     ) -> None:
         self._criteria = criteria
         self._root = root
-        self.facts = Facts(criteria, now, protection, register)
+        self.facts = facts_at(criteria, root, now, protection, register)
         self._holds = self.facts.holds(holds)
+        self._secret = [
+            hold for hold in self._holds if hold.sealed and self.facts.location.vault_of is not None
+        ]
         self._by_folder = self.facts.location.unit == "folder"
         self.bars: Counter[Bar] = Counter()
 
@@ -95,7 +102,14 @@ class Look:
                         elif seen is not None:
                             sightings.append(seen)
                     decisions = decide_all(self._criteria, self.facts, self._holds, sightings)
-                    yield from map(Judged, sightings, decisions)
+                    for judged in map(Judged, sightings, decisions):
+                        if not self._secret or not self._is_secret(judged):
+                            yield judged
+
+    def _is_secret(self, judged: Judged) -> bool:
+        if not isinstance(judged.decision, Keep) or judged.decision.holds:
+            return False
+        return bool(holds_on(self.facts.record(judged.seen), self.facts.location, self._secret))
 
     def one(self, path: str) -> Record | None:
         """The record at a path; ``None`` when nothing is there. Raises `StoreUnavailable`."""

@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,8 @@ UNFINISHED = ".unfinished"
 _CHUNK = 1024 * 1024
 _FICLONE = 0x40049409
 """ioctl(2) that makes one file share another's extents; XFS, Btrfs and others have it, ext4 does not."""
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(kw_only=True)
@@ -59,10 +60,11 @@ def make(root: Path, below: str) -> bool:
         if mark.exists() and folder.is_dir():
             return False
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for level in (*reversed(folder.relative_to(root).parents[:-1]), folder.relative_to(root)):
+            (root / level).mkdir(exist_ok=True, mode=0o700)  # "parents" would give those above the usual mode
         mark.touch(mode=0o600)
         for place in (folder, root):
-            _synchronise(place)
+            synchronise(place)
     except OSError as error:
         raise unavailable(error.errno, "the vault") from None
     return True
@@ -78,16 +80,10 @@ def keep(
     """
     if not holds:
         return 0
-    if not (vault / MARK).exists():
-        raise StoreUnavailable(
-            "the vault is not there",
-            "see whether its disk is mounted; a new one is made by: retention db upgrade",
-        )
     done = _Pass()
     looking = Look(criteria, root, now, ())
     relevant = looking.facts.holds(holds)
-    with Tree(root, tree_location(criteria).path) as tree, _index(vault) as index:
-        _sweep(vault)
+    with opened(vault) as index, Tree(root, tree_location(criteria).path) as tree:
         for judged in looking:
             if isinstance(judged, Stranger | SealedFile) or _may_grow(
                 judged.seen, tree_location(criteria), now
@@ -101,6 +97,36 @@ def keep(
     if done.waiting or done.other:
         raise _incomplete(done)
     return done.copied
+
+
+@contextmanager
+def opened(vault: Path) -> Iterator[int]:
+    """The vault for one pass, alone: its index, to append to. What a killed pass left is swept. Raises `StoreUnavailable`."""
+    if not (vault / MARK).exists():
+        raise StoreUnavailable(
+            "the vault is not there",
+            "see whether its disk is mounted; a new one is made by: retention db upgrade",
+        )
+    with _index(vault) as index:
+        _sweep(vault)
+        yield index
+
+
+def note_going(vault: Path, paths: Iterable[str]) -> None:
+    """Say in the index that these copies (paths below the vault) go now, before they do: what is missing later was not lost.
+
+    Waits for no pass: one write, at the end of the file. Raises `StoreUnavailable`.
+    """
+    lines = [_line({"path": to_text(path), "gone": True}) for path in paths]
+    try:
+        descriptor = os.open(vault / INDEX, APPEND, 0o600)
+        try:
+            os.write(descriptor, b"".join(lines))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unavailable(error.errno, "the vault") from None
 
 
 def _may_grow(seen: Sighting, location: TreeLocation, now: datetime) -> bool:
@@ -152,9 +178,17 @@ def _keep_one(
     if digest is None:
         done.waiting += 1
         return
-    line = {"path": to_text(f"{below}/{path}"), "size": identity.size, "sha256": digest}
-    os.write(index, json.dumps(line, sort_keys=True).encode() + b"\n")
+    os.write(index, line_of(f"{below}/{path}", identity.size, digest))
     done.copied += 1
+
+
+def line_of(path: str, size: int, digest: str) -> bytes:
+    """What the index says of a copy. ``path``: below the vault; ``digest``: SHA-256 (hex)."""
+    return _line({"path": to_text(path), "size": size, "sha256": digest})
+
+
+def _line(said: dict[str, object]) -> bytes:
+    return json.dumps(said, sort_keys=True).encode() + b"\n"
 
 
 def _sweep(vault: Path) -> None:
@@ -172,19 +206,19 @@ def _copy(source: int, target: Path, unfinished: Path, identity: Identity) -> st
     partial = unfinished / secrets.token_hex(8)
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        copy = os.open(partial, _NEW, 0o600)
+        copy = os.open(partial, NEW, 0o600)
         try:
             written = _clone(source, copy)
             os.utime(copy, ns=(int(identity.stamp), int(identity.stamp)))
             os.fsync(copy)
-            if not _unchanged(source, identity) or _digest(copy) != (written or _digest(source)):
+            if not _unchanged(source, identity) or digest_of(copy) != (written or digest_of(source)):
                 partial.unlink()
                 return None
-            digest = written or _digest(copy)
+            digest = written or digest_of(copy)
         finally:
             os.close(copy)
         partial.rename(target)
-        _synchronise(target.parent)
+        synchronise(target.parent)
     except OSError as error:
         with suppress(OSError):
             partial.unlink()
@@ -222,7 +256,8 @@ def _unchanged(source: int, identity: Identity) -> bool:
     )  # fmt: skip
 
 
-def _digest(descriptor: int) -> str:
+def digest_of(descriptor: int) -> str:
+    """SHA-256 (hex) of what an open file holds."""
     digest, at = hashlib.sha256(), 0
     while chunk := os.pread(descriptor, _CHUNK, at):
         digest.update(chunk)
@@ -233,9 +268,8 @@ def _digest(descriptor: int) -> str:
 @contextmanager
 def _index(vault: Path) -> Iterator[int]:
     """The list of everything ever copied, one JSON line each: path, size, SHA-256. Appended to only; locked, one pass at a time."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(vault / INDEX, flags, 0o600)
+        descriptor = os.open(vault / INDEX, APPEND, 0o600)
     except OSError as error:
         raise unavailable(error.errno, "the vault") from None
     try:
@@ -246,7 +280,8 @@ def _index(vault: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _synchronise(folder: Path) -> None:
+def synchronise(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut. Raises ``OSError``."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

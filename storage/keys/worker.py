@@ -153,6 +153,7 @@ def _say_where(kind: type[BaseException], error: BaseException, trace: Traceback
 
 
 def _hold_to_json(hold: Hold) -> dict[str, Any]:
+    # Not when a snapshot was taken: sealed records do not tell when they came into being, and are kept by it like others.
     return {
         "id": hold.id, "state": hold.state.value, "scope": scope_to_json(hold.scope), "sealed": hold.sealed,
         "continuing": hold.continuing, "epoch": hold.epoch,

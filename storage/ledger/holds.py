@@ -77,6 +77,8 @@ class HoldFile:
     """Names of those who were told to preserve, and have to acknowledge it."""
     requested_by: str | None = None
     declined_because: str | None = field(default=None, repr=False)
+    taken_at: datetime | None = None
+    """Of a snapshot: when it was effective everywhere, as it was last widened."""
     epoch: int = 0
     """Hold epoch at which it was placed or last widened."""
     revision: int = 0
@@ -92,6 +94,7 @@ class HoldFile:
             sealed=self.sealed,
             continuing=self.continuing,
             epoch=self.epoch,
+            taken_at=self.taken_at,
         )
 
     @property
@@ -386,6 +389,7 @@ class Holds:
             told=tuple(body.get("told", ())),
             requested_by=body.get("requested_by"),
             declined_because=body.get("declined_because"),
+            taken_at=None if body.get("taken_at") is None else unstamp(body["taken_at"]),
             epoch=body.get("epoch", row.epoch),
             actions=tuple(
                 HoldAction(
@@ -432,7 +436,10 @@ def _act(entry: Entry, hold_id: str, action: HoldAction, epoch: int) -> None:
 
 def _body(file: HoldFile) -> dict[str, Any]:
     """What is sealed of a hold."""
+    # Of a snapshot alone: what was signed of other holds was signed without it.
+    taken = {} if file.taken_at is None else {"taken_at": stamp(file.taken_at)}
     return {
+        **taken,
         "scope": scope_to_json(file.scope),
         "matter": _MATTER.dump_python(file.matter, mode="json"),
         "sealed": file.sealed,

@@ -19,7 +19,18 @@ from retention.holds import Hold
 from retention.outcomes import Fate, Presence
 from retention.records import Record
 from retention.schedule import Disposition, TreeLocation
-from storage.contract import Batch, Claim, Finding, Lines, Pace, Sealed, Store, Survey, pace_of
+from storage.contract import (
+    Batch,
+    Claim,
+    Finding,
+    Lines,
+    Pace,
+    Sealed,
+    Store,
+    Survey,
+    copies_of,
+    pace_of,
+)
 from storage.keys.keystore import KeyStore
 from storage.keys.values import Erasure, ObjectState
 from storage.sealed.batch import WITNESS, SealedBatch
@@ -171,6 +182,9 @@ class SealedStore:
             except (KeyDestroyed, KeyUnreadable) as error:
                 raise StoreUnavailable(error.message, error.hint) from None
         return changed
+
+    def copies(self, criteria: Criteria, holds: Sequence[Hold]) -> Iterator[Sequence[bytes]]:
+        return copies_of(self._inner, criteria, holds)
 
     def fate(self, witness: str) -> Fate:
         """Witnesses of the key store have a form that no other store's has."""

@@ -20,7 +20,7 @@ from retention.errors import SettingsError
 from retention.outcomes import Fate
 from storage.contract import Pace
 from storage.sql.comparing import Comparing
-from storage.sql.kinds import ForeignKey, Shape
+from storage.sql.kinds import ForeignKey, Ref, Shape
 
 LOCK_SECONDS = 5
 """How long a batch waits for the fence or for a row that somebody else has locked. Then it ends with nothing done."""
@@ -96,6 +96,10 @@ class Engine:
 
     def walk_by_key(self, connection: sa.Connection) -> None:
         """From here on the long read lists keys in order."""
+
+    def copied(self, ref: Ref) -> sa.ColumnElement[Any]:
+        """A column as it is selected to be copied whole: nothing of a value is lost on the way."""
+        return ref.at
 
     def begin_batch(self) -> tuple[sa.Connection, str]:
         """Open a batch's transaction and take the fence shared. Gives the open connection and a first part of the witness."""

@@ -115,6 +115,7 @@ class Inspection:
             location.branch,
             location.span_start,
             location.span_end,
+            location.created,
         ]
         wanted += [None if location.subject in {"none", "unknown"} else location.subject]
         wanted += [*location.clear, *(name for name, _ in location.replace), *location.sealed]
@@ -188,6 +189,16 @@ class Inspection:
                 self._find(
                     f"column {name} holds no time", "span-start and span-end are columns of dates or times"
                 )
+        if location.created is None:
+            return
+        created = question.time(location.created)
+        if created.kind not in TEMPORAL:
+            self._find(f"column {location.created} holds no time", "created is a column of dates or times")
+        elif created.column.auto_updates:
+            self._find(
+                f"column {location.created} is set anew by the database whenever the row changes: it does not say when the row came into being",
+                "name the column that is set once, or leave created out",
+            )
 
     def _names(self, root: Shape) -> None:
         subject = self._location.subject

@@ -22,7 +22,7 @@ from storage.sql import catalog_mariadb
 from storage.sql.comparing import FIRST, Comparing
 from storage.sql.engine import IDLE_SECONDS, LOCK_SECONDS, MarkedEngine
 from storage.sql.failures import StoreRefused
-from storage.sql.kinds import ForeignKey, Kind, Plain, Ref, Shape, Truth
+from storage.sql.kinds import TEMPORAL, ForeignKey, Kind, Plain, Ref, Shape, Truth
 from storage.sql.postgresql import whole
 
 _SESSION = (
@@ -177,6 +177,12 @@ class Mariadb(MarkedEngine):
             connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             yield connection
             connection.rollback()
+
+    def copied(self, ref: Ref) -> sa.ColumnElement[Any]:
+        if ref.kind in TEMPORAL:  # 0000-00-00 has no value in Python
+            return sa.cast(ref.at, sa.CHAR())
+        # Six digits are shown of a FLOAT, all of a DOUBLE; as a decimal number it would lose the small ones.
+        return sa.cast(ref.at, mysql.DOUBLE(asdecimal=False)) if ref.column.single else ref.at
 
     def begin_batch(self) -> tuple[sa.Connection, str]:
         connection = self.pool.connect()

@@ -190,6 +190,9 @@ class Question:
         if span.end is not None:
             cut = moments.starts_by(span.end.astimezone(UTC), zone, grain)
             parts.append(self._about(self.time(self.location.span_start or self.location.trigger), "<=", cut))
+        if hold.existing_by is not None and self.location.created is not None:
+            cut = moments.starts_by(hold.existing_by.astimezone(UTC), zone, grain)
+            parts.append(self._about(self.time(self.location.created), "<=", cut))
         if scope.branches and self.location.branch is not None:
             branch = self.column(self.location.branch)
             parts.append(

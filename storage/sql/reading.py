@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -20,12 +21,19 @@ from storage.sql.removal import KEYS
 
 def read(plan: Plan, connection: sa.Connection, key: Key) -> Record | None:
     """The row of that key."""
+    return next(records(plan, connection, [key]), None)
+
+
+def records(plan: Plan, connection: sa.Connection, keys: Sequence[Key]) -> Iterator[Record]:
+    """The rows of these keys, in no order. Those that are not there are left out."""
     question, values = plan.question, plan.question.values
     location = question.location
     asked: dict[str, sa.ColumnElement[Any]] = {"key": values.shown(question.key)}
     refs: dict[str, Ref] = {"trigger": question.trigger}
     refs["start"] = question.time(location.span_start or location.trigger)
     refs["end"] = question.time(location.span_end or location.trigger)
+    if location.created is not None:
+        refs["created"] = question.time(location.created)
     fields = {name: question.column(name) for name in sorted(_mentioned(question))}
     refs |= {f"field {name}": ref for name, ref in fields.items()}
     asked |= {name: values.value(ref) for name, ref in refs.items()}
@@ -42,26 +50,27 @@ def read(plan: Plan, connection: sa.Connection, key: Key) -> Record | None:
         .select_from(question.table)
         .where(values.exactly_among(question.key, KEYS))
     )
-    row = connection.execute(statement, {KEYS: values.listed([key])}).first()
-    if row is None:
-        return None
-    raw = dict(zip(asked, row, strict=True))
-    plain = {name: values.plain(ref.kind, raw[name]) for name, ref in refs.items()}
-    trigger = plain["trigger"]
-    return Record(
-        record_type=question.criteria.record_type.id,
-        store=location.store,
-        location=location.name,
-        key=Personal(str(raw["key"])),
-        trigger=trigger if isinstance(trigger, date) else None,
-        span=Span(start=_first(question, plain["start"]), end=_last(question, plain["end"])),
-        subject=_text(raw.get("subject")),
-        branch=None if raw.get("branch") is None else str(raw["branch"]),
-        fields={name: plain[f"field {name}"] for name in fields},
-        related={relation.name: bool(raw[f"relation {relation.name}"]) for relation in location.relations},
-        undecidable=None if raw["valid"] else "the row has no key of the declared kind",
-        done=bool(raw["done"]),
-    )
+    for row in connection.execute(statement, {KEYS: values.listed(keys)}).all():
+        raw = dict(zip(asked, row, strict=True))
+        plain = {name: values.plain(ref.kind, raw[name]) for name, ref in refs.items()}
+        trigger = plain["trigger"]
+        yield Record(
+            record_type=question.criteria.record_type.id,
+            store=location.store,
+            location=location.name,
+            key=Personal(str(raw["key"])),
+            trigger=trigger if isinstance(trigger, date) else None,
+            span=Span(start=_first(question, plain["start"]), end=_last(question, plain["end"])),
+            subject=_text(raw.get("subject")),
+            created=_first(question, plain.get("created")),
+            branch=None if raw.get("branch") is None else str(raw["branch"]),
+            fields={name: plain[f"field {name}"] for name in fields},
+            related={
+                relation.name: bool(raw[f"relation {relation.name}"]) for relation in location.relations
+            },
+            undecidable=None if raw["valid"] else "the row has no key of the declared kind",
+            done=bool(raw["done"]),
+        )
 
 
 def _mentioned(question: Question) -> set[str]:

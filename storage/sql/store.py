@@ -25,6 +25,7 @@ from storage.contract import Claim, Finding, Lines, Pace, Survey
 from storage.sql.batch import SqlBatch, look
 from storage.sql.claims import claim
 from storage.sql.consenting import consenting
+from storage.sql.copying import copies
 from storage.sql.engine import Engine
 from storage.sql.failures import CAUGHT, StoreRefused, telling
 from storage.sql.findings import Inspection
@@ -146,6 +147,12 @@ class SqlStore:
 
     def preserve(self, criteria: Criteria, holds: Sequence[Hold]) -> int:
         return 0
+
+    def copies(self, criteria: Criteria, holds: Sequence[Hold]) -> Iterator[Sequence[bytes]]:
+        """See `storage.sql.copying`."""
+        plan = self._plan(criteria)
+        with telling(self._name, "copying what holds keep"):
+            yield from copies(plan, holds)
 
     def fate(self, witness: str) -> Fate:
         with telling(self._name, "asking for a transaction"):

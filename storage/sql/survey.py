@@ -16,7 +16,7 @@ from retention.schedule import TableLocation
 from storage.contract import Survey
 from storage.sql.comparing import either, surely
 from storage.sql.keys import read_lines, write_lines
-from storage.sql.kinds import Kind
+from storage.sql.kinds import Kind, Truth
 from storage.sql.plan import Plan
 from storage.sql.predicate import DUE, Question
 
@@ -34,7 +34,7 @@ def survey(plan: Plan, holds: Sequence[Hold], write: Write, progress: Callable[[
         looked_at = found.kept.total()
         progress(looked_at)
         plan.engine.walk_by_key(connection)
-        for lines, many in _due_lines(question, connection, holds):
+        for lines, many in lines_of(question, connection, question.due(holds)):
             write(lines)
             found.due += many
             progress(looked_at + found.due)
@@ -46,17 +46,12 @@ def survey(plan: Plan, holds: Sequence[Hold], write: Write, progress: Callable[[
     return found
 
 
-def _due_lines(
-    question: Question, connection: sa.Connection, holds: Sequence[Hold]
+def lines_of(
+    question: Question, connection: sa.Connection, where: Sequence[Truth]
 ) -> Iterator[tuple[bytes, int]]:
-    """Manifest lines in key order, with how many there are."""
+    """Manifest lines of the rows for which all of that holds, in key order, with how many there are."""
     key = question.key
-    chosen = (
-        sa.select(key.at.label("key"))
-        .select_from(question.table)
-        .where(*question.due(holds))
-        .order_by(key.at)
-    )
+    chosen = sa.select(key.at.label("key")).select_from(question.table).where(*where).order_by(key.at)
     stretch = chosen.limit(STRETCH)
     joined = question.values.joined(stretch.subquery("s").c.key, key.kind)
     if joined is None:

@@ -90,7 +90,11 @@ class Workbench:
             read_schedule=lambda _text: self.schedule,
         )
         self.enforcing = Enforcing(
-            ledger=self.ledger, stores=self.stores, schedule=self.schedule, now=self.clock
+            ledger=self.ledger,
+            stores=self.stores,
+            schedule=self.schedule,
+            now=self.clock,
+            root_of=folder.joinpath,
         )
 
     @classmethod

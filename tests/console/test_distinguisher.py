@@ -29,6 +29,13 @@ KEPT = (1, 3)
 SECRET = ("zq-officer", "zq-matter", "zq-court")
 HIDDEN = "H20350615-5ea1ed00"
 """An id that names no hold in either library, asked for in the place of the sealed one's."""
+VAULT = """\
+[store.evidence]
+kind = "files"
+title = "Evidence vault"
+
+[record-type.past-checkouts]"""
+"""Copies that the sealed hold alone makes lie in it."""
 ROLES = {role.value: role for role in Role}
 
 
@@ -42,8 +49,12 @@ def two(tmp_path: Path, furnished: Path, monkeypatch: pytest.MonkeyPatch) -> tup
         root = tmp_path / name
         root.mkdir()
         library = build(root)
+        library.amend("[record-type.past-checkouts]", VAULT)
+        library.amend('table = "loan"', 'table = "loan"\nvault = "evidence"')
+        monkeypatch.setenv("RETENTION_STORES__EVIDENCE__ROOT", "evidence-disk")
         shutil.copytree(furnished / "staffed", root, dirs_exist_ok=True)
         shells.append(Shell(library, monkeypatch))
+        shells[-1].done("db", "upgrade")
     one, other = shells
     with sqlite3.connect(other.library.ils) as connection:
         for number in KEPT:

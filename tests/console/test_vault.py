@@ -78,6 +78,7 @@ def test_without_its_vault_a_hold_is_written_down_keeps_and_says_what_is_missing
     staffed: Library, vault: Path
 ) -> None:
     away = vault.parents[2].rename(staffed.root / "unplugged")
+    vault.parents[2].mkdir()  # where the disk would be mounted
     scope = ("--camera", "door", "--from", "2035-05-26", "--until", "2035-05-27")
     said = staffed("hold", "place", *MATTER, *scope, "--as", "ada")
     assert said.code == 7
@@ -85,6 +86,7 @@ def test_without_its_vault_a_hold_is_written_down_keeps_and_says_what_is_missing
         "is written down and keeps, but store cameras did not confirm it: the vault is not there" in said.err
     )
     id = staffed.done("hold", "list", "--json").json["holds"][0]["id"]
+    vault.parents[2].rmdir()
     away.rename(vault.parents[2])
     staffed.done("hold", "place", "--resume", id, "--as", "ada")
     assert len(copies(vault)) == 1

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select, update
 
 from flows.answering import CASE_SAMPLE, HOLD_PREVIEW
 from flows.keeping import UNSIGNED
@@ -22,10 +23,11 @@ from retention.errors import UsageError
 from retention.holds import HoldState, Matter, MatterKind, Scope
 from retention.permissions import Role
 from retention.records import Personal
+from storage.files import vault
 from storage.ledger.drafts import LIVES, DraftKind
 from storage.ledger.holds import HoldFile, scope_to_json
 from storage.ledger.questions import Question
-from tests.reliability.site import CANARY, TestSite, build, patron
+from tests.reliability.site import CANARY, LOAN, TestSite, build, patron
 from tests.storage.desk import person
 
 MATTER = Matter(number="2026-18", kind=MatterKind.WARRANT, issuing_authority="District Court")
@@ -131,6 +133,26 @@ def test_a_keeper_follows_a_schedule_that_was_replaced(made: TestSite, site: Sit
         assert state(site, second) is HoldState.PLACING, "which stores are in scope is not known"
         policies.write_text(whole)
         until(lambda: state(site, second) is HoldState.PROVISIONAL)
+
+
+def test_rows_under_a_hold_are_copied_and_what_was_edited_since_is_copied_again(
+    made: TestSite, site: Site
+) -> None:
+    policies = made.folder / "policies.toml"
+    policies.write_text(policies.read_text().replace('table = "loan"', 'table = "loan"\nvault = "exports"'))
+    vault.make(made.folder / "files", "ils/loans/loans")
+    copies = made.folder / "files" / "ils" / "loans" / "loans"
+    with keeper(made):
+        written_down(site)
+        until(lambda: len([*copies.rglob("*.jsonl")]) == 20)
+        with made.engine.begin() as connection:
+            (first,) = connection.execute(select(func.min(LOAN.c.id)).where(LOAN.c.patron == patron(3))).one()
+            connection.execute(update(LOAN).where(LOAN.c.id == first).values(note="edited"))
+        sealed = written_down(site, sealed=True)
+        until(lambda: len([*copies.rglob("*.jsonl")]) == 21)
+    names = "".join(str(path) for path in (made.folder / "files").rglob("*"))
+    assert sealed.id not in names
+    assert patron(3) not in names
 
 
 # Questions.

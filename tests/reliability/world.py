@@ -261,7 +261,13 @@ class World:
                 now=self.clock,
                 read_schedule=read_schedule,
             ),
-            enforcing=Enforcing(ledger=ledger, stores=stores, schedule=self.schedule, now=self.clock),
+            enforcing=Enforcing(
+                ledger=ledger,
+                stores=stores,
+                schedule=self.schedule,
+                now=self.clock,
+                root_of=self.folder.joinpath,
+            ),
         )
 
     def clock(self) -> datetime:

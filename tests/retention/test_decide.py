@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from retention import dates
 from retention.decide import Criteria, Due, Keep, KeepReason, decide, matches
 from retention.evaluate import evaluate
-from retention.holds import Hold, HoldState, Scope
+from retention.holds import CLOCKS_APART, Hold, HoldState, Scope
 from retention.loader import load
 from retention.records import Personal, Record, Span, Value
 from retention.schedule import Cutoff, Period, RecordType, Rule
@@ -399,3 +399,22 @@ def test_a_withdrawn_record_does_not_wait_for_its_minimum() -> None:
 def test_a_withdrawn_record_stays_for_every_other_reason(keeping: dict[str, Any]) -> None:
     record = replace(loan(datetime(2026, 5, 25, 12), withdrawn=True), **keeping)
     assert isinstance(decide(record, criteria(ON), [hold(subjects=frozenset({Personal("x")}))]), Keep)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "created", "kept"),
+    [
+        ({"continuing": False, "taken_at": NOON}, NOON + CLOCKS_APART, True),
+        ({"continuing": False, "taken_at": NOON}, NOON + CLOCKS_APART + timedelta(microseconds=1), False),
+        ({"continuing": False, "taken_at": NOON}, NOON - timedelta(days=900), True),
+        ({"continuing": False, "taken_at": NOON}, None, True),
+        ({"continuing": False, "taken_at": None}, NOON + timedelta(days=9), True),
+        ({"continuing": True, "taken_at": NOON}, NOON + timedelta(days=9), True),
+    ],
+)
+def test_a_snapshot_keeps_whatever_did_not_surely_come_into_being_after_it(
+    snapshot: dict[str, Any], created: datetime | None, kept: bool
+) -> None:
+    taken = replace(hold(record_types=frozenset({"loans"})), **snapshot)
+    decision = decide(loan(LONG_AGO, created=created), criteria(ON), [taken])
+    assert isinstance(decision, Keep) is kept

@@ -346,3 +346,21 @@ def test_no_text_on_any_line_breaks_the_reader(index: int, text: str) -> None:
         for problem in read_problems("\n".join(lines), "policies.toml"):
             assert 1 <= problem.line <= len("\n".join(lines).split("\n")) + 1
             assert len(str(problem).splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("disposition", "problem"), [("purge", False), ("anonymize", True), ("crypto-shred", True)]
+)
+def test_rows_have_a_vault_only_where_they_are_purged(disposition: str, problem: bool) -> None:
+    """Copies of rows that are not purged would go by no rule: the record type's disposition is theirs."""
+    text = SOUND.replace('disposition = "purge"', f'disposition = "{disposition}"', 1)
+    text = text.replace('table = "action.loans"', 'table = "action.loans"\nvault = "cams"', 1)
+    assert ("P038" in {one.code for one in read_problems(text, "policies.toml")}) is problem
+
+
+def test_the_copies_of_rows_are_a_location_of_the_record_type() -> None:
+    text = SOUND.replace('table = "action.loans"', 'table = "action.loans"\nvault = "cams"', 1)
+    loans = load(text, "policies.toml").record_type("loans")
+    copies = loans.location(f"{loans.locations[0].name}-vault")
+    assert copies.stores == ("cams", "ils")
+    assert copies.subject == loans.locations[0].subject

@@ -71,7 +71,7 @@ def test_every_layout_of_the_shipped_schedule_can_be_read(policies: Schedule) ->
 
 
 def test_no_patron_is_destroyed_with_something_on_file(policies: Schedule) -> None:
-    (patrons,) = policies.record_type("registration").locations
+    patrons = policies.record_type("registration").location("patrons")
     assert isinstance(patrons, TableLocation)
     guards = {relation.name for relation in patrons.relations}
     assert guards >= {

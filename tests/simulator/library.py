@@ -243,6 +243,7 @@ def records(draw: DrawFn, asked: Criteria, key: str = "1") -> Record:
         trigger=draw(triggers(asked)),
         span=Span(start=None if end is None or draw(st.integers(0, 3)) == 0 else end - length, end=end),
         subject=None if names is None else Personal(names),
+        created=draw(st.none() | moments()),
         camera=draw(st.sampled_from((*CAMERAS, None))),
         branch=draw(st.sampled_from((*BRANCHES, None))),
         fields={column: None if seldom(draw) else draw(_literals(column)) for column in VALUES},
@@ -304,6 +305,8 @@ def holds(number: int = 1) -> SearchStrategy[Hold]:
         state=st.sampled_from(HoldState),
         scope=scopes(),
         sealed=st.booleans(),
+        continuing=st.booleans(),
+        taken_at=st.none() | moments(),
     )
 
 

@@ -117,7 +117,13 @@ class Site:
         self.care = HoldCare(ledger=ledger, schedule=self.schedule, now=self.clock)
 
     def enforcing_under(self, schedule: Schedule) -> Enforcing:
-        return Enforcing(ledger=self.ledger, stores=self.stores, schedule=schedule, now=self.clock)
+        return Enforcing(
+            ledger=self.ledger,
+            stores=self.stores,
+            schedule=schedule,
+            now=self.clock,
+            root_of=self.folder.joinpath,
+        )
 
     @property
     def today(self) -> date:

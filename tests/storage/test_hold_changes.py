@@ -178,6 +178,31 @@ def test_whoever_passed_the_barriers_of_the_narrow_scope_does_not_make_the_wide_
     assert office.state(file) is HoldState.PLACING
 
 
+def test_a_snapshot_is_taken_when_every_store_has_confirmed_it_and_again_when_it_is_widened(
+    office: Office,
+) -> None:
+    file = office.holding.place(about("p-1"), MATTER, office.amara, continuing=False)
+    assert file.hold.existing_by is None, "until then it keeps whatever comes"
+    office.site.clock.at += timedelta(hours=5)
+    first = office.enforcing.resume(file.id, actor="keeper").file
+    assert first.taken_at is not None
+    assert first.taken_at >= file.placed_at + timedelta(hours=5)
+    office.holding.confirm(file.id, office.boris)
+    office.site.clock.at += timedelta(days=1)
+    assert office.holding.widen(file.id, about("p-1", "p-2"), office.amara).hold.existing_by is None
+    second = office.enforcing.resume(file.id, actor="keeper").file
+    assert (second.state, second.epoch > first.epoch) == (HoldState.ACTIVE, True)
+    assert second.taken_at is not None
+    assert second.taken_at >= first.taken_at + timedelta(days=1)
+    (held,) = office.site.ledger.holds.in_force().holds
+    assert held == second.hold
+
+
+def test_a_hold_that_continues_has_no_such_moment(desk: Office) -> None:
+    file = desk.enforcing.place(about("p-1"), MATTER, desk.amara).file
+    assert (file.taken_at, file.revision, file.hold.existing_by) == (None, 0, None)
+
+
 def test_widening_leaves_nothing_out(desk: Office) -> None:
     file = desk.active()
     for scope in (about("p-2"), about("p-1"), Scope(subjects=frozenset({Personal("p-1")}), since=NOW)):

@@ -134,7 +134,9 @@ class Vault:
         self.destroyer = Destroyer(
             ledger=ledger, stores=stores, spool=self.spool, certifier=self.certifier, now=self.clock
         )
-        self.enforcing = Enforcing(ledger=ledger, stores=stores, schedule=self.schedule, now=self.clock)
+        self.enforcing = Enforcing(
+            ledger=ledger, stores=stores, schedule=self.schedule, now=self.clock, root_of=self.folder.joinpath
+        )
         self.holding = self.enforcing.holding
         self.working = ledger, stores
 

@@ -157,6 +157,7 @@ def criteria(draw: st.DrawFn) -> Criteria:
         branch=draw(st.sampled_from([None, "branch"])),
         span_start=draw(spans),
         span_end=draw(spans),
+        created=draw(spans),
         relations=tuple({made.name: made for made in draw(st.lists(relations(), max_size=2))}.values()),
         clear=draw(st.sampled_from([("patron",), ("patron_number", "patron"), ()])) if anonymizes else (),
         replace=draw(
@@ -214,7 +215,12 @@ def holds(draw: st.DrawFn) -> tuple[Hold, ...]:
         state = draw(
             st.sampled_from([HoldState.ACTIVE, HoldState.ACTIVE, HoldState.PLACING, HoldState.RELEASED])
         )
-        made.append(Hold(id=f"hold-{number}", state=state, scope=scope, sealed=draw(st.booleans())))
+        made.append(
+            Hold(
+                id=f"hold-{number}", state=state, scope=scope, sealed=draw(st.booleans()), continuing=draw(st.booleans()),
+                taken_at=draw(st.none() | instants),
+            )
+        )  # fmt: skip
     return tuple(made)
 
 
