@@ -35,7 +35,7 @@ from storage.ledger.exceptions import ItemException
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import SignedDecision
 from storage.rulings import rulings_of, write_ruling
-from storage.signatures import Signing, authorise, verified_approvals
+from storage.signatures import Signing, authorise, marked_epoch, verified_approvals
 from storage.worklist import tally
 
 EXCEPTION = "https://retention.example/exception/v1"
@@ -265,6 +265,9 @@ class Dispositions:
         said = statement(
             case=case.id, manifest=case.manifest_digest, schedule=case.schedule_digest, record_type=case.record_type,
             items=case.items, decision=decision, at=at, lifts=lifts,
+            hold_epoch=marked_epoch(self._ledger, case=case.id, person=by.person.name, at=at, epoch=epoch)
+            if decision is Decision.APPROVE
+            else None,
         )  # fmt: skip
         signed = by.sign(said)
         self._ledger.people.sign_off(

@@ -28,7 +28,7 @@ from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person, SignedDecision
 from storage.planning import Plan, open_case
-from storage.signatures import Signatory, Signing
+from storage.signatures import Signatory, Signing, marked_epoch
 from storage.spool import Spool
 from tests.contract.harness import LIBRARY, ON, StoreHarness
 from tests.storage.desk import log_at
@@ -154,7 +154,7 @@ class Workbench:
         return Signatory(person=person, key=key)
 
     def approve(self, case: Case, by: Signing, *, lifts: tuple[str, ...] = ()) -> None:
-        at = self.clock()
+        at, epoch = self.clock(), self.ledger.holds.epoch()
         statement = approval.statement(
             case=case.id,
             manifest=case.manifest_digest,
@@ -164,6 +164,7 @@ class Workbench:
             decision=Decision.APPROVE,
             at=at,
             lifts=lifts,
+            hold_epoch=marked_epoch(self.ledger, case=case.id, person=by.person.name, at=at, epoch=epoch),
         )
         self.ledger.people.sign_off(
             SignedDecision(
@@ -172,7 +173,7 @@ class Workbench:
                 decision="approve",
                 statement=statement,
                 signature=by.sign(statement).text,
-                epoch=self.ledger.holds.epoch(),
+                epoch=epoch,
                 at=at,
             )
         )

@@ -68,6 +68,7 @@ def approved(signer: signing.SigningKey, person: str, **changes: Any) -> Approva
         "items": 8,
         "decision": Decision.APPROVE,
         "at": at(9),
+        "hold_epoch": 7 if changes.get("decision", Decision.APPROVE) is Decision.APPROVE else None,
     }
     return approval.sign(
         signer, approval.statement(**(said | changes)), person=person, title="Library Director"

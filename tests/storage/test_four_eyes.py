@@ -24,7 +24,7 @@ from storage.dispositions import Dispositions
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import SignedDecision
-from storage.signatures import Signatory
+from storage.signatures import Signatory, marked_epoch
 from tests.storage.desk import behind_its_back, person
 from tests.storage.site import TWO_PEOPLE, Site
 
@@ -45,15 +45,16 @@ class Desk:
     def decide(
         self, by: Signatory, decision: Decision = Decision.APPROVE, *, key: Signatory | None = None, manifest: str | None = None
     ) -> None:  # fmt: skip
-        at = self.site.clock()
+        at, epoch = self.site.clock(), self.ledger.holds.epoch()
+        mark = marked_epoch(self.ledger, case=self.case.id, person=by.person.name, at=at, epoch=epoch)
         said = approval.statement(
             case=self.case.id, manifest=manifest or self.case.manifest_digest, schedule=self.case.schedule_digest,
-            record_type="loans", items=3, decision=decision, at=at,
+            record_type="loans", items=3, decision=decision, at=at, hold_epoch=mark if decision is Decision.APPROVE else None,
         )  # fmt: skip
         self.ledger.people.sign_off(
             SignedDecision(
                 case_id=self.case.id, person=by.person.name, decision=decision.value, statement=said,
-                signature=(key or by).sign(said).text, epoch=self.ledger.holds.epoch(), at=at,
+                signature=(key or by).sign(said).text, epoch=epoch, at=at,
             )
         )  # fmt: skip
 
