@@ -93,11 +93,19 @@ def statement(
 
 
 def extended_until(rulings: Iterable[Ruling], on: date) -> date | None:
-    """The day to which the record type's disposition is put off; ``None`` when it is not (any more)."""
+    """The day to which the record type's disposition is put off; ``None`` when it is not (any more).
+
+    What was signed last counts, wherever it stands in the list: its place can be changed, its moment cannot. Of what was signed in the
+    same second, what stands last.
+    """
     until: date | None = None
+    last: datetime | None = None
     for ruling in rulings:
-        if ruling.kind in (RulingKind.EXTENDED, RulingKind.EXTENSION_CANCELLED) and ruling.first:
-            until = ruling.until if ruling.kind is RulingKind.EXTENDED else None
+        if ruling.kind not in (RulingKind.EXTENDED, RulingKind.EXTENSION_CANCELLED) or not ruling.first:
+            continue
+        signed = ruling.at.replace(microsecond=0)
+        if last is None or signed >= last:
+            until, last = (ruling.until if ruling.kind is RulingKind.EXTENDED else None), signed
     return until if until is not None and on < until else None
 
 

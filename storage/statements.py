@@ -145,9 +145,7 @@ def _redated(ledger: Ledger, row: Row[Any], said: Mapping[str, JSON]) -> bool:
     """Whether an approval's row gives another hold epoch than was signed."""
     if said.get("type") != APPROVAL or row.decision != Decision.APPROVE.value:
         return "holdEpoch" in said
-    marked = marked_epoch(
-        ledger, case=row.case_id, person=row.person, at=unstamp(row.at), epoch=row.epoch
-    )
+    marked = marked_epoch(ledger, case=row.case_id, person=row.person, at=unstamp(row.at), epoch=row.epoch)
     return said.get("holdEpoch") != marked
 
 

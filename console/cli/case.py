@@ -22,7 +22,8 @@ from console.cli.options import Flag, Here, Json, KeyFile, Many, MaybeName, Name
 from console.cli.site import opened
 from retention.errors import UsageError
 from retention.permissions import Act
-from storage.ledger.cases import Case, CaseState
+from storage.dispositions import Review
+from storage.ledger.cases import CaseState
 from storage.looking import Change, since_last_look
 from storage.signatures import authorise
 
@@ -82,7 +83,12 @@ def show(
     lines = review_lines(seen) + decision_lines(decisions)
     if excepted:
         people = words.listed(sorted({one.person for one in excepted}))
-        lines.append(doubtful(f"  {words.plural(len(excepted), 'item')} taken out by {people}"))
+        lines.append(
+            doubtful(
+                f"  {words.plural(len(excepted), 'item')} taken out by {people}: "
+                f"{words.plural(seen.going, 'record')} of {number(seen.case.records)} would go"
+            )
+        )
     if since is not None and since.changes:
         told = words.listed([_CHANGES[one] for one in since.changes])
         lines.append(doubtful(f"  changed since you looked at {moment(since.at)}: {told}"))
@@ -114,13 +120,11 @@ def approve(
     with opened(session) as site:
         seen = site.dispositions.review(case)
         signatory = site.signatory(as_, key_file)
-        count = typed(seen.case, records, asking=session.asks and not json)
+        count = typed(seen, records, asking=session.asks and not json)
         clearance = site.dispositions.approve(
             case, signatory, records=count, lifts=lift or (), epoch=seen.epoch
         )
-        done = (
-            f"{as_} approved case {case}: {words.plural(seen.case.items, 'item')} of {seen.case.record_type}"
-        )
+        done = f"{as_} approved case {case}: {words.plural(seen.case.items - len(seen.excepted), 'item')} of {seen.case.record_type}"
         then: Line = (
             good("  it is cleared: the next retention run --execute carries it out")
             if clearance.ready
@@ -201,13 +205,13 @@ def extend(
     return Answer(command="case.extend", body=body, lines=[good(f"{done}, decided by {as_}")])
 
 
-def typed(case: Case, records: int | None, *, asking: bool) -> int:
+def typed(seen: Review, records: int | None, *, asking: bool) -> int:
     """The number of records as the person gave it. Raises `UsageError` where it is missing and nobody can be asked."""
     if records is not None:
         return records
     if asking:
         answer = input(
-            f"{words.plural(case.records, 'record')} of {case.record_type} will be destroyed; type their number: "
+            f"{words.plural(seen.going, 'record')} of {seen.case.record_type} will be destroyed; type their number: "
         )
         if answer.strip().isdecimal():
             return int(answer)

@@ -47,9 +47,9 @@ def decision_facts(one: SignedDecision) -> dict[str, Any]:
 
 
 def review_facts(seen: Review) -> dict[str, Any]:
-    """A case with its outcomes so far."""
+    """A case with its outcomes so far. ``going``: how many records an approval is about, what was taken out left aside."""
     counts = {outcome.value: seen.counts[outcome] for outcome in Outcome}
-    return {**case_facts(seen.case, seen.clearance), "counts": counts}
+    return {**case_facts(seen.case, seen.clearance), "counts": counts, "going": seen.going}
 
 
 def case_facts(case: Case, clearance: Clearance | None) -> dict[str, Any]:

@@ -99,7 +99,11 @@ def test_an_approval_of_the_first_version_still_verifies_and_has_no_epoch() -> N
     first = {**without, "type": approval.WITHOUT_EPOCH}
     value = approval.verify(approval.sign(DIRECTOR, first, person="Mei Lind", title="Director"))
     assert (value.case, value.hold_epoch) == (CASE, None)
-    for odd in (without, {**good.statement, "type": approval.WITHOUT_EPOCH}, {**good.statement, "decision": "return"}):
+    for odd in (
+        without,
+        {**good.statement, "type": approval.WITHOUT_EPOCH},
+        {**good.statement, "decision": "return"},
+    ):
         with pytest.raises(VerificationFailed, match="a hold epoch belongs"):
             approval.verify(approval.sign(DIRECTOR, odd, person="Mei Lind", title="Director"))
 
