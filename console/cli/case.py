@@ -20,6 +20,7 @@ from console.cli.case_lines import (
 )
 from console.cli.options import Flag, Here, Json, KeyFile, Many, MaybeName, Name
 from console.cli.site import opened
+from flows.case_items import named, sample
 from retention.errors import UsageError
 from retention.permissions import Act
 from storage.dispositions import Review
@@ -133,6 +134,53 @@ def approve(
         after = site.dispositions.review(case)
     body = {"case": review_facts(after), "lifted": sorted(lift or ())}
     return Answer(command="case.approve", body=body, lines=[good(done), then, *review_lines(seen)[1:]])
+
+
+def items(
+    case: CaseId,
+    /,
+    *,
+    record: Annotated[
+        list[str] | None,
+        Many,
+        Parameter(help="Only the item with this key, as its store writes it; may be given several times."),
+    ] = None,
+    as_: Name,
+    key_file: KeyFile = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    with opened(session) as site:
+        authorise(site.ledger, site.signatory(as_, key_file), Act.SECOND)
+        found = site.ledger.cases.get(case)
+        listed = sample(site, found) if record is None else named(site, found, record)
+        out = site.ledger.exceptions.ordinals(case)
+    rows = [
+        (
+            number(one["ordinal"]),
+            one["location"],
+            one["key"],
+            (one["date"] or "")[:10] if one["there"] else "gone meanwhile",
+            one["branch"] or "",
+            "taken out" if one["ordinal"] in out else "",
+        )
+        for one in listed
+    ]
+    heads = ("position", "location", "record", "date", "branch", "")
+    lines: list[Line] = (
+        [Table(heads=heads, rows=rows, right=frozenset({0}), whole=frozenset({0}))] if rows else []
+    )
+    told = f"{words.plural(len(rows), 'item')} of {number(found.items)}"
+    body = {
+        "case": case,
+        "items": [{**one, "excepted": one["ordinal"] in out} for one in listed],
+        "of": found.items,
+    }
+    return Answer(
+        command="case.items",
+        body=body,
+        lines=[*lines, told if record is not None else f"{told}, evenly over the list"],
+    )
 
 
 def withdraw(
