@@ -145,16 +145,21 @@ def verify(approval: Approval, people: Mapping[str, PublicKey] | None = None) ->
     ``people``: keys known to belong to persons who may approve; given, the approval's key must be among them. Without it
     the key is the one written in the approval, which whoever signed the certificate vouches for.
     """
-    key = approval.key
-    if people is not None and people.get(key.keyid) != key:
-        raise VerificationFailed("an approval was signed with a key that was not given as a person's key")
-    verify_signed(approval.signed, key, approval.statement, what="the signature of an approval")
+    require_signed(approval, people)
     value = read(ApprovalStatement, approval.statement, "approval")
     if value.type not in (TYPE, WITHOUT_EPOCH):
         raise VerificationFailed("an approval is of a type this version does not know")
     if (value.hold_epoch is not None) != (value.type == TYPE and value.decision is Decision.APPROVE):
         raise VerificationFailed("a hold epoch belongs to an approval of this version, and to nothing else")
     return value
+
+
+def require_signed(approval: Approval, people: Mapping[str, PublicKey] | None = None) -> None:
+    """Whatever the statement is, the key that the approval names signed it. Raises `VerificationFailed`. ``people``: as for `verify`."""
+    key = approval.key
+    if people is not None and people.get(key.keyid) != key:
+        raise VerificationFailed("an approval was signed with a key that was not given as a person's key")
+    verify_signed(approval.signed, key, approval.statement, what="the signature of an approval")
 
 
 def problems(

@@ -48,7 +48,9 @@ def propose(
     /,
     *,
     until: Annotated[date, Parameter(help="Its last day, as YYYY-MM-DD; at most two years ahead.")],
-    reason: Reason,
+    reason: Annotated[
+        str, Parameter(help="Why; it stands in certificates, so no names of patrons and no matters.")
+    ],
     as_: Name,
     key_file: KeyFile = None,
     json: Json = False,

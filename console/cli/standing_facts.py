@@ -23,6 +23,7 @@ def standing_facts(
     return {
         "record_type": record_type.id,
         "state": state,
+        "id": None if shown is None else shown.id or None,
         "until": None if shown is None else shown.until.isoformat(),
         "proposed_by": None if shown is None else shown.proposed_by,
         "agreed_by": None if shown is None else shown.agreed_by,
