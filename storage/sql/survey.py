@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
@@ -34,7 +35,7 @@ def survey(plan: Plan, holds: Sequence[Hold], write: Write, progress: Callable[[
         looked_at = found.kept.total()
         progress(looked_at)
         plan.engine.walk_by_key(connection)
-        for lines, many in _due_lines(question, connection, holds):
+        for lines, many in _due_lines(question, connection, holds, found):
             write(lines)
             found.due += many
             progress(looked_at + found.due)
@@ -47,24 +48,32 @@ def survey(plan: Plan, holds: Sequence[Hold], write: Write, progress: Callable[[
 
 
 def _due_lines(
-    question: Question, connection: sa.Connection, holds: Sequence[Hold]
+    question: Question, connection: sa.Connection, holds: Sequence[Hold], found: Survey
 ) -> Iterator[tuple[bytes, int]]:
-    """Manifest lines in key order, with how many there are."""
-    key = question.key
+    """Manifest lines in key order, with how many there are. ``found``: what was counted; its spread over branches and years is
+    counted on the way, of what is due alone, so that nothing is looked at twice."""
+    if found.oldest is None or found.newest is None:
+        return
+    key, place = question.key, question.location.branch
+    year = question.year(found.oldest.year, found.newest.year).label("year")
+    branch = (
+        None
+        if place is None
+        else sa.cast(question.values.shown(question.column(place)), sa.Text()).label("branch")
+    )
     chosen = (
-        sa.select(key.at.label("key"))
+        sa.select(key.at.label("key"), year, *(() if branch is None else (branch,)))
         .select_from(question.table)
         .where(*question.due(holds))
         .order_by(key.at)
     )
     stretch = chosen.limit(STRETCH)
-    joined = question.values.joined(stretch.subquery("s").c.key, key.kind)
-    if joined is None:
-        yield from _fetched(connection, chosen, key.kind)
+    if question.values.joined(stretch.subquery("s").c.key, key.kind) is None:
+        yield from _fetched(connection, chosen, key.kind, found)
         return
     after = stretch.where(key.at > sa.bindparam(AFTER, type_=question.values.key_type(key.kind)))
-    first, next_ = (_joining(question, one.subquery("stretch")) for one in (stretch, after))
-    text, many = connection.execute(first).one()
+    first, next_ = (_joining(question, one.cte("stretch")) for one in (stretch, after))
+    text, many = _told(connection.execute(first), found)
     while many:
         lines = str(text).encode()
         if lines.count(b"\n") != many - 1:
@@ -73,19 +82,37 @@ def _due_lines(
         if many < STRETCH:
             return
         last = read_lines([lines[lines.rfind(b"\n") + 1 :]], key.kind)
-        text, many = connection.execute(next_, {AFTER: last[0]}).one()
+        text, many = _told(connection.execute(next_, {AFTER: last[0]}), found)
 
 
-def _joining(question: Question, stretch: sa.FromClause) -> sa.Select[Any]:
+def _joining(question: Question, stretch: sa.CTE) -> sa.CompoundSelect[Any]:
+    """One row with the lines and their number, without a year; and one for each year and branch with its number."""
     joined = question.values.joined(stretch.c.key, question.key.kind)
     assert joined is not None
-    return sa.select(joined, sa.func.count()).select_from(stretch)
+    parts = [column for column in stretch.c if column.name != "key"]
+    whole = sa.select(joined, sa.func.count(), *(sa.cast(sa.null(), part.type) for part in parts))
+    each = sa.select(sa.cast(sa.null(), sa.Text()), sa.func.count(), *parts).group_by(*parts)
+    return sa.union_all(whole.select_from(stretch), each)
 
 
-def _fetched(connection: sa.Connection, chosen: sa.Select[Any], kind: Kind) -> Iterator[tuple[bytes, int]]:
+def _told(result: sa.CursorResult[Any], found: Survey) -> tuple[Any, int]:
+    lines: tuple[Any, int] = (None, 0)
+    for text, many, year, *branch in result:
+        if year is None:
+            lines = text, int(many)
+        else:
+            found.spread[branch[0] if branch else None, int(year) or None] += int(many)
+    return lines
+
+
+def _fetched(
+    connection: sa.Connection, chosen: sa.Select[Any], kind: Kind, found: Survey
+) -> Iterator[tuple[bytes, int]]:
     with connection.execute(chosen, execution_options={"yield_per": STRETCH}) as result:
-        for keys in result.scalars().partitions():
-            yield write_lines(keys, kind), len(keys)
+        for rows in result.partitions():
+            for (year, *branch), many in Counter(row[1:] for row in rows).items():
+                found.spread[branch[0] if branch else None, int(year) or None] += many
+            yield write_lines([row[0] for row in rows], kind), len(rows)
 
 
 def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) -> Survey:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from console.cli import words
-from console.cli.case_facts import decision_facts, in_words, review_facts
+from console.cli.case_facts import decision_facts, in_words, review_facts, spread_of
 from console.web import cursor, typed
 from console.web.acting import Operation, Values, rehearse
 from console.web.doors import Doors, Here, Visit
@@ -191,7 +191,7 @@ def _case(
         "case.html", title=f"{record_type.title}: case {id}", facts=facts, status=status, seen=seen, record_type=record_type,
         standing=in_words(case, seen.clearance), values=first_values(values), errors=dict(errors or {}), people=people,
         approving=decisions, papers=certificates, done=_done(seen), token=cursor.seal(desk, id, seen.epoch),
-        mine=visit.who.name in {one.person for one in decisions if one.decision == "approve"}, lifts=values.get("lifts", ()), outs=_outs(excepted), **asking.about_items(visit, values),
+        mine=visit.who.name in {one.person for one in decisions if one.decision == "approve"}, lifts=values.get("lifts", ()), outs=_outs(excepted), spread=spread_of(case), **asking.about_items(visit, values),
     )  # fmt: skip
 
 
