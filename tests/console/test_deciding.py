@@ -44,6 +44,13 @@ def test_what_is_taken_out_of_a_case_stays(staffed: Library, case: str) -> None:
     assert staffed("case", "approve", case, *LIFT, "--as", "ada").code == 2, "3 records are not what would go"
     shown = staffed.done("case", "show", case, "--json").json["case"]
     assert (shown["records"], shown["going"]) == (3, 1)
+    assert shown["spread"] == [{"branch": None, "year": 2035, "records": 3}]
+    listed = staffed.done("case", "items", case, "--as", "ada", "--json").json["items"]
+    assert [(one["ordinal"], one["excepted"]) for one in listed] == [(0, True), (1, False), (2, True)]
+    named = staffed.done(
+        "case", "items", case, "--record", listed[2]["key"], "--record", "nothing", "--as", "ada"
+    )
+    assert ("taken out" in named.out, "1 item of 3" in named.out) == (True, True)
     for name in ("ada", "bela"):
         staffed.done("case", "approve", case, "--records", "1", *LIFT[2:], "--as", name)
     staffed.done("run", "--execute", "--record-type", "vendor-exports")
