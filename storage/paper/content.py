@@ -260,7 +260,7 @@ def _standing(standing: Standing) -> str:
     first, second = standing.proposed, standing.agreed
     return (
         f"Under the standing approval {standing.id} of the rule, until {words.day(standing.until)}: proposed by {first.person}, "
-        f"{first.title}, {_at(first.statement)}; agreed to by {second.person}, {second.title}, {_at(second.statement)}."
+        f"{first.title}, {signed_at(first.statement)}; agreed to by {second.person}, {second.title}, {signed_at(second.statement)}."
     )
 
 
@@ -325,7 +325,9 @@ def _evidence(facts: Facts, parsed: Parsed) -> Iterator[tuple[str, str]]:
     if standing is not None:
         yield "Standing approval", standing.id
         yield "Rule, SHA-256", standing.rule
-    yield from keys_of(facts.people.approvals + (() if standing is None else (standing.proposed, standing.agreed)))
+    yield from keys_of(
+        facts.people.approvals + (() if standing is None else (standing.proposed, standing.agreed))
+    )
     yield "Record series", authority.record_type
     yield "Schedule, SHA-256", authority.schedule_digest
     yield "Manifest, SHA-256", facts.what.manifest_digest

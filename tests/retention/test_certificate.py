@@ -128,7 +128,15 @@ def test_the_schema_knows_exactly_the_fields_that_are_written() -> None:
     kinds = [kind for kind in vars(facts).values() if dataclasses.is_dataclass(kind) and kind is not Facts]
     named = {
         typing.cast(type, kind).__name__: kind
-        for kind in (*kinds, ApprovalStatement, RulingStatement, Assertion, media.Lot, media.StepStatement, media.Trail)
+        for kind in (
+            *kinds,
+            ApprovalStatement,
+            RulingStatement,
+            Assertion,
+            media.Lot,
+            media.StepStatement,
+            media.Trail,
+        )
     }
     for name, kind in {**named, "SignedRuling": Approval}.items():
         described = SCHEMA["$defs"][name]

@@ -25,7 +25,7 @@ from storage.ledger.cases import Case, CaseState
 from storage.ledger.ledger import Ledger
 from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
 from storage.rulings import Rulings
-from storage.signatures import Signatory
+from storage.signatures import Signing
 from storage.staff import Staff
 from storage.statements import verify_statements
 from tests.retention.authenticator import authenticator
@@ -53,7 +53,7 @@ class Office:
         self.staff = Staff(ledger=ledger, now=self.site.clock)
         self.case = self.site.opened("loans")
 
-    def approve(self, *by: Signatory) -> None:
+    def approve(self, *by: Signing) -> None:
         records = self.dispositions.review(self.case.id).going
         for one in by:
             self.dispositions.approve(self.case.id, one, records=records)

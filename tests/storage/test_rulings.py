@@ -88,7 +88,9 @@ def test_the_certificate_says_which_standing_approval_it_was_and_verifies_alone(
     made = facts_of(read_envelope(certificate.envelope).statement()).people.standing
     assert made is not None
     assert (made.proposed.person, made.agreed.person, made.until) == ("Ada", "Bela", office.until)
-    told = json.dumps(page(parse(certificate.envelope)))
+    told = json.dumps(
+        page(facts_of(read_envelope(certificate.envelope).statement()), parse(certificate.envelope))
+    )
     assert f"Under the standing approval {agreed.id} of the rule" in told
     begun = office.ledger.cases.get(office.case.id).destroying_since
     assert begun is not None

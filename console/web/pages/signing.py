@@ -21,10 +21,7 @@ from storage.rehearsal import pasted
 
 doors = Doors()
 OPERATIONS: Mapping[str, Operation] = {
-    one.name: one
-    for one in (
-        *account.OPERATIONS, *case_acts.OPERATIONS, *holds.OPERATIONS, *people.OPERATIONS, *standing.OPERATIONS,
-    )  # fmt: skip
+    one.name: one for subject in (account, case_acts, holds, people, standing) for one in subject.OPERATIONS
 }
 
 
