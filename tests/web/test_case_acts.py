@@ -64,6 +64,7 @@ def test_items_that_were_named_are_taken_out_and_the_number_to_type_is_what_woul
         assert approving(house, client, house.ledger.cases.get(case), "3").status_code == 422
         assert approving(house, client, house.ledger.cases.get(case), "1").status_code == 303
     assert [one.reason for one in house.ledger.exceptions.of(case)] == ["zqcanary asked"] * 2
+    assert house.ledger.connection.path is not None
     assert b"zqcanary" not in house.ledger.connection.path.read_bytes()
 
 
