@@ -5,24 +5,22 @@ Refuses: a person whose role may not act upon the answer. An answer is sealed in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from flows import case_items
 from flows.forecasting import MONTHS, MOST_MONTHS, forecast
 from flows.previewing import preview
-from flows.wiring import Site, frozen
+from flows.wiring import Site
 from retention.errors import RetentionError, UsageError
 from retention.permissions import Act, may
-from storage.ledger.cases import Case, CaseState, Part
+from storage.ledger.cases import Case
 from storage.ledger.holds import scope_from_json
 from storage.ledger.questions import Question
-from storage.planning import criteria_for, store_of
-
-SAMPLE = 20
-"""Items of a case that a person is shown: enough to see what it is about."""
 
 HOLD_PREVIEW = "hold-preview"
 CASE_SAMPLE = "case-sample"
+CASE_NAMED = "case-named"
 FORECAST = "forecast"
 
 Answer = dict[str, Any]
@@ -53,15 +51,13 @@ def hold_preview(site: Site, question: Question) -> Answer:
 
 
 def case_sample(site: Site, question: Question) -> Answer:
-    """``case`` → up to `SAMPLE` of its items, evenly over its manifest: position, place, key, date and branch as the store has them now."""
-    _may(site, question, Act.APPROVE, Act.SECOND)
-    case = site.ledger.cases.get(str(question.body["case"]))
-    if case.state is not CaseState.STARTED:
-        raise UsageError(f"case {case.id} has ended: its list of records is gone", "see its certificate")
-    site.spool.verify(case)
-    wanted = {number * case.items // SAMPLE for number in range(SAMPLE)}
-    items = [item for part in case.parts for item in _sampled(site, case, part, wanted)]
-    return {"case": case.id, "items": items, "of": case.items}
+    """``case`` → some of its items, evenly over its manifest: see `flows.case_items.Item`."""
+    return _items(site, question, lambda case: case_items.sample(site, case))
+
+
+def case_named(site: Site, question: Question) -> Answer:
+    """``case``, ``references`` → the items with these keys."""
+    return _items(site, question, lambda case: case_items.named(site, case, question.body["references"]))
 
 
 def what_comes_due(site: Site, question: Question) -> Answer:
@@ -73,26 +69,10 @@ def what_comes_due(site: Site, question: Question) -> Answer:
     return forecast(site, months).facts
 
 
-def _sampled(site: Site, case: Case, part: Part, wanted: set[int]) -> Iterator[Answer]:
-    schedule = frozen(site.ledger.cases.schedule_text(case.schedule_digest))
-    criteria = criteria_for(schedule, schedule.record_type(case.record_type), part.location, case.on)
-    store = store_of(site.stores, part.store)
-    with site.spool.open(case.id, part) as manifest:
-        offset = 0
-        for ordinal in range(part.first_ordinal, part.first_ordinal + part.items):
-            (line,), offset = manifest.lines(offset, 1)
-            if ordinal not in wanted:
-                continue
-            key = store.reference(line)
-            record = store.read(criteria, key)
-            yield {
-                "ordinal": ordinal,
-                "location": part.location,
-                "key": key,
-                "there": record is not None,
-                "date": None if record is None or record.trigger is None else record.trigger.isoformat(),
-                "branch": None if record is None else record.branch,
-            }
+def _items(site: Site, question: Question, find: Callable[[Case], list[case_items.Item]]) -> Answer:
+    _may(site, question, Act.APPROVE, Act.SECOND)
+    case = site.ledger.cases.get(str(question.body["case"]))
+    return {"case": case.id, "items": find(case), "of": case.items}
 
 
 def _may(site: Site, question: Question, *acts: Act) -> None:
@@ -104,5 +84,6 @@ def _may(site: Site, question: Question, *acts: Act) -> None:
 ANSWERS: Mapping[str, Callable[[Site, Question], Answer]] = {
     HOLD_PREVIEW: hold_preview,
     CASE_SAMPLE: case_sample,
+    CASE_NAMED: case_named,
     FORECAST: what_comes_due,
 }

@@ -20,7 +20,9 @@ from retention.signed import Assertion, Signed
 from retention.signing import PublicKey, SigningKey, decode
 from retention.verify_signed import verify_signed
 
-TYPE = "https://retention.example/approval/v1"
+TYPE = "https://retention.example/approval/v2"
+WITHOUT_EPOCH = "https://retention.example/approval/v1"
+"""As earlier versions signed it: without the hold epoch. It stands where it was signed; nothing is signed like that any more."""
 
 
 class Decision(StrEnum):
@@ -33,7 +35,11 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalStatement:
-    """What is signed. ``lifts``: names of the brakes this person releases for this case (``records``, ``percent``, ``jump``)."""
+    """What is signed. ``lifts``: names of the brakes this person releases for this case (``records``, ``percent``, ``jump``).
+
+    ``hold_epoch``: of an approval, what stands for the hold epoch that the person looked at (a keyed number, see docs/ledger.md), so
+    that nobody can date an approval after the hold that voided it. Of other decisions and of the first version: none.
+    """
 
     type: str
     case: str
@@ -46,6 +52,7 @@ class ApprovalStatement:
     decision: Decision
     at: datetime
     lifts: tuple[str, ...]
+    hold_epoch: int | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +102,9 @@ def statement(
     decision: Decision,
     at: datetime,
     lifts: Sequence[str] = (),
+    hold_epoch: int | None = None,
 ) -> dict[str, JSON]:
-    """The statement a person signs. ``at``: aware; written in UTC to the second."""
+    """The statement a person signs. ``at``: aware; written in UTC to the second. ``hold_epoch``: of an approval, and of nothing else."""
     value = ApprovalStatement(
         type=TYPE,
         case=case,
@@ -107,6 +115,7 @@ def statement(
         decision=decision,
         at=at,
         lifts=tuple(lifts),
+        hold_epoch=hold_epoch,
     )
     return cast("dict[str, JSON]", write(value))
 
@@ -136,14 +145,21 @@ def verify(approval: Approval, people: Mapping[str, PublicKey] | None = None) ->
     ``people``: keys known to belong to persons who may approve; given, the approval's key must be among them. Without it
     the key is the one written in the approval, which whoever signed the certificate vouches for.
     """
+    require_signed(approval, people)
+    value = read(ApprovalStatement, approval.statement, "approval")
+    if value.type not in (TYPE, WITHOUT_EPOCH):
+        raise VerificationFailed("an approval is of a type this version does not know")
+    if (value.hold_epoch is not None) != (value.type == TYPE and value.decision is Decision.APPROVE):
+        raise VerificationFailed("a hold epoch belongs to an approval of this version, and to nothing else")
+    return value
+
+
+def require_signed(approval: Approval, people: Mapping[str, PublicKey] | None = None) -> None:
+    """Whatever the statement is, the key that the approval names signed it. Raises `VerificationFailed`. ``people``: as for `verify`."""
     key = approval.key
     if people is not None and people.get(key.keyid) != key:
         raise VerificationFailed("an approval was signed with a key that was not given as a person's key")
     verify_signed(approval.signed, key, approval.statement, what="the signature of an approval")
-    value = read(ApprovalStatement, approval.statement, "approval")
-    if value.type != TYPE:
-        raise VerificationFailed("an approval is of a type this version does not know")
-    return value
 
 
 def problems(

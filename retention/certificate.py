@@ -17,6 +17,7 @@ from retention import approval
 from retention.document import JSON, camel, read, texts, write
 from retention.errors import Refused, VerificationFailed
 from retention.facts import TREE, Facts, Method, Residual, State
+from retention.ruling import standing_problems
 from retention.signing import PublicKey
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -107,7 +108,7 @@ def _key_problems(facts: Facts) -> Iterator[str]:
 
 
 def approval_problems(facts: Facts, people: Mapping[str, PublicKey] | None = None) -> Iterator[str]:
-    """The approvals cover this case; see `retention.approval.problems`."""
+    """The approvals cover this case, and so does a standing approval of its rule; see `retention.approval.problems`, `retention.ruling`."""
     yield from approval.problems(
         facts.people.approvals,
         kind=facts.authority.approval,
@@ -118,6 +119,14 @@ def approval_problems(facts: Facts, people: Mapping[str, PublicKey] | None = Non
         items=facts.what.items,
         people=people,
     )
+    if facts.people.standing is not None:
+        yield from standing_problems(
+            facts.people.standing,
+            kind=facts.authority.approval,
+            record_type=facts.authority.record_type,
+            started=facts.how.started,
+            people=people,
+        )
 
 
 def date_problems(facts: Facts) -> Iterator[str]:

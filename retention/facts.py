@@ -6,12 +6,13 @@ what, how, verification, people, statement, residual, evidence. Sources: NIST SP
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
 from retention import schedule
 from retention.approval import Approval
+from retention.document import OPTIONAL
 
 TREE = "rfc6962-sha256-sorted"
 
@@ -233,12 +234,28 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The standing approval of the rule that was in force when the destruction began. ``rule``: digest of the record type in the schedule.
+
+    ``proposed``, ``agreed``: what the two people signed (`retention.ruling.RulingStatement`). ``id``: the first 16 digits of the
+    SHA-256 of what the second one signed.
+    """
+
+    id: str
+    rule: str
+    until: date
+    proposed: Approval
+    agreed: Approval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class People:
     preparer: Person
     destroyer: Component
     verifier: Component
     approvals: tuple[Approval, ...] = ()
     witness: Person | None = None
+    standing: Standing | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -271,11 +271,13 @@ def _dates(facts: Facts, claimed: Mapping[str, JSON]) -> Iterator[str]:
 
 
 def _approved(facts: Facts, people: Mapping[str, PublicKey] | None) -> str:
-    count = len(facts.people.approvals)
-    if not count:
+    standing = facts.people.standing
+    given = [*facts.people.approvals, *(() if standing is None else (standing.proposed, standing.agreed))]
+    if not given:
         return "standing approval: the schedule itself"
-    by = ", ".join(approval.by for approval in facts.people.approvals)
-    return f"{count} person(s), by {by}, keys " + (
+    rule = "" if standing is None else f"standing approval {standing.id}: "
+    by = ", ".join(approval.by for approval in given)
+    return f"{rule}{len(given)} person(s), by {by}, keys " + (
         "as written in the certificate" if people is None else "as given"
     )
 

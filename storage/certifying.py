@@ -29,7 +29,7 @@ from retention.errors import Unavailable, VerificationFailed
 from retention.exports import third_parties
 from retention.logged import Ended, Events
 from retention.outcomes import OPEN, OUTCOMES, Outcome
-from retention.schedule import Period, RecordType, Schedule, TreeLocation
+from retention.schedule import ApprovalKind, Period, RecordType, Schedule, TreeLocation
 from retention.signing import Signer
 from storage import case_entries
 from storage.contract import Claim, Stores
@@ -42,6 +42,7 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.log_entries import EntryKind
 from storage.log import Log
 from storage.planning import criteria_for, store_of
+from storage.rulings import standing_at
 from storage.sealed import erasures
 from storage.signatures import approval_of, verified_approvals
 from storage.worklist import Tally, tally
@@ -259,6 +260,7 @@ class Certifier:
                     for decision, _ in verified_approvals(self._ledger, case)
                     if decision.id in case.cleared_by
                 ),
+                standing=self._standing(case, schedule, record_type),
             ),
             statement=facts.Statement(holds_checked_at=_known(seen.checked), hold_epoch=self._ledger.holds.published(seen.epoch, case.id)),
             residual=facts.Residual(windows=windows, third_parties=self._third_parties(case, record_type)),
@@ -268,6 +270,12 @@ class Certifier:
         return self._give_out(
             whole, digest, final_from, actor=actor, closing=closing if before is None else None
         )
+
+    def _standing(self, case: Case, schedule: Schedule, record_type: RecordType) -> facts.Standing | None:
+        begun = case.destroying_since
+        if record_type.approval is not ApprovalKind.STANDING or begun is None:
+            return None
+        return standing_at(self._ledger, record_type, begun, begun.astimezone(schedule.library.zone).date())
 
     def _preparer(self, case: Case) -> facts.Person:
         """Who opened the case: the service, or a person who ran it by hand."""

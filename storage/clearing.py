@@ -18,7 +18,7 @@ from retention.schedule import Schedule
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.rulings import rulings_of
-from storage.signatures import verified_approvals
+from storage.signatures import signed_epoch, verified_approvals
 
 ReadSchedule = Callable[[str], Schedule]
 """From the text of a schedule, as `retention.loader.load` does."""
@@ -67,7 +67,7 @@ def clearance(
     approvals = [
         Approved(
             id=decision.id, person=decision.person, manifest_digest=said.manifest, schedule_digest=said.schedule,
-            epoch=decision.epoch, lifts=frozenset(said.lifts), at=decision.at,
+            epoch=signed_epoch(ledger, decision, said), lifts=frozenset(said.lifts), at=decision.at,
             first=may(ledger.people.role_at(decision.person, decision.at), Act.APPROVE),
         )
         for decision, said in verified_approvals(ledger, case)

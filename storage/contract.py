@@ -49,7 +49,8 @@ class Survey:
     ``population``: all records at the location. ``oldest``: earliest trigger day among the due ones, ``past_maximum`` how
     many of them are past their maximum. ``volume``: bytes (files) or 0. ``seconds``: footage length or 0.
     ``together``: records that the due lines stand for, where a line is many that go at once (sealed under one key); else 0.
-    ``withdrawn``: due lines that go before the end of their minimum, because somebody entitled withdrew them.
+    ``withdrawn``: due lines that go before the end of their minimum, because somebody entitled withdrew them. ``spread``: records
+    that are due by branch and year of their trigger; ``None`` where a location names no branch, or a year is not known.
     """
 
     location: str
@@ -63,6 +64,7 @@ class Survey:
     seconds: float = 0.0
     together: int = 0
     withdrawn: int = 0
+    spread: Counter[tuple[str | None, int | None]] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
 
     @property

@@ -1,7 +1,7 @@
 """What people do with a case: look at it, approve it and take that back, take items out, put it off, send it back. Needs the ledger alone and destroys nothing.
 
 Refuses: a case that has ended, a person whose role does not allow it or who holds another key, the same person twice, a number
-of records other than the case's, a brake the case does not have, a case that was touched since the person looked, and sending back
+of records other than would go, a brake the case does not have, a case that was touched since the person looked, and sending back
 a case under which something was destroyed already (only finishing it can certify that).
 """
 
@@ -35,7 +35,7 @@ from storage.ledger.exceptions import ItemException
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import SignedDecision
 from storage.rulings import rulings_of, write_ruling
-from storage.signatures import Signing, authorise, verified_approvals
+from storage.signatures import Signing, authorise, marked_epoch, verified_approvals
 from storage.worklist import tally
 
 EXCEPTION = "https://retention.example/exception/v1"
@@ -52,6 +52,13 @@ class Review:
     epoch: int
     counts: Counter[Outcome]
     clearance: Clearance | None
+    excepted: frozenset[int]
+    """Positions of the items that people took out."""
+
+    @property
+    def going(self) -> int:
+        """How many records would be destroyed: those of the manifest without what was taken out."""
+        return self.case.records_without(self.excepted)
 
 
 class Dispositions:
@@ -73,7 +80,8 @@ class Dispositions:
         epoch = self._ledger.holds.epoch()
         case = self._ledger.cases.get(case_id)
         counts = tally(case, self._ledger.batches.settled(case.id)).counts
-        return Review(case=case, epoch=epoch, counts=counts, clearance=self.standing(case))
+        excepted = self._ledger.exceptions.ordinals(case.id)
+        return Review(case=case, epoch=epoch, counts=counts, clearance=self.standing(case), excepted=excepted)
 
     def standing(self, case: Case) -> Clearance | None:
         """What a case still needs; ``None`` once it has ended."""
@@ -109,7 +117,7 @@ class Dispositions:
                 f"case {case.id} is no longer as it was when you looked",
                 f"look again, then decide: retention case show {case.id}",
             )
-        _require_count(case, records)
+        _require_count(seen, records)
         chosen = _chosen(case, lifts)
         already = [
             set(said.lifts)
@@ -265,6 +273,9 @@ class Dispositions:
         said = statement(
             case=case.id, manifest=case.manifest_digest, schedule=case.schedule_digest, record_type=case.record_type,
             items=case.items, decision=decision, at=at, lifts=lifts,
+            hold_epoch=marked_epoch(self._ledger, case=case.id, person=by.person.name, at=at, epoch=epoch)
+            if decision is Decision.APPROVE
+            else None,
         )  # fmt: skip
         signed = by.sign(said)
         self._ledger.people.sign_off(
@@ -321,12 +332,12 @@ def _require_within_maximum(case: Case, schedule: Schedule, until: date) -> None
             )
 
 
-def _require_count(case: Case, records: int) -> None:
+def _require_count(seen: Review, records: int) -> None:
     """The number typed is the number destroyed: somebody who approves the wrong case gives another one."""
-    if records != case.records:
+    if records != seen.going:
         raise UsageError(
-            f"case {case.id} is not about {records} records",
-            f"give the number that it shows: retention case show {case.id}",
+            f"case {seen.case.id} is not about {records} records",
+            f"give the number that it shows: retention case show {seen.case.id}",
         )
 
 

@@ -22,6 +22,7 @@ from storage.spool import Spool
 Progress = Callable[[str, int], None]
 """Called with a location's name and how many of its records were looked at so far."""
 
+BRANCHES, OTHERS = 100, "(others)"
 CASES_COMPARED = 3
 """How many earlier cases the jump brake looks at."""
 
@@ -224,6 +225,20 @@ def _freeze(
     return planned, case
 
 
+def spread(survey: Survey) -> list[dict[str, Any]]:
+    """Records due by branch and year of their trigger, ``None`` for what is not known. Of very many branches the smallest are told
+    as one: the ledger keeps figures, and a column that names as many is no branch."""
+    sizes: Counter[str | None] = Counter()
+    for (branch, _), count in survey.spread.items():
+        sizes[branch] += count
+    told = {branch for branch, _ in sizes.most_common(BRANCHES)}
+    found: Counter[tuple[str | None, int | None]] = Counter()
+    for (branch, year), count in survey.spread.items():
+        found[branch if branch in told else OTHERS, year] += count
+    by_name = sorted(found.items(), key=lambda one: (one[0][0] or "", one[0][1] or 0))
+    return [{"branch": branch, "year": year, "records": count} for (branch, year), count in by_name]
+
+
 def survey_summary(planned: Plan) -> Mapping[str, Any]:
     """The plan's figures as the ledger keeps them: counts and dates by location, nothing of any record."""
     return {
@@ -237,6 +252,7 @@ def survey_summary(planned: Plan) -> Mapping[str, Any]:
             "oldest": planned_at.survey.oldest.isoformat() if planned_at.survey.oldest else None,
             "newest": planned_at.survey.newest.isoformat() if planned_at.survey.newest else None,
             "past_maximum": planned_at.survey.past_maximum,
+            "spread": spread(planned_at.survey),
             "volume": planned_at.survey.volume,
             "seconds": planned_at.survey.seconds,
         }

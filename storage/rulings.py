@@ -12,14 +12,18 @@ from datetime import date, datetime
 
 from dateutil.relativedelta import relativedelta
 
-from retention.document import read
+from retention.approval import Approval, given
+from retention.certificate import text_problems
+from retention.document import read, write
 from retention.errors import Refused, UsageError, VerificationFailed
+from retention.facts import Standing
 from retention.permissions import Act, may
 from retention.ruling import (
     Ruling,
     RulingKind,
     RulingStatement,
     StandingApproval,
+    digest_of,
     extended_until,
     standing_approvals,
     statement,
@@ -58,8 +62,32 @@ def _verified(ledger: Ledger, one: SignedRuling) -> Ruling:
         )
     return Ruling(
         kind=value.kind, person=value.person, rule=value.rule, until=value.until, reason=value.reason, at=one.at,
-        first=may(role, Act.APPROVE),
+        first=may(role, Act.APPROVE), digest=digest_of(said),
     )  # fmt: skip
+
+
+def standing_at(ledger: Ledger, record_type: RecordType, begun: datetime, on: date) -> Standing | None:
+    """The standing approval of a rule that was in force when a case began, as it stands in a certificate; ``None`` without one.
+
+    What was signed since leaves it as it was. Nothing either where a person gave a reason, in an earlier version, that cannot
+    stand in a certificate.
+    """
+    agreed, _ = standing_approvals(one for one in rulings_of(ledger, record_type.id) if one.at <= begun)
+    if agreed is None or not agreed.covers(record_type.digest, on):
+        return None
+    signed = {digest_of(one.statement): one for one in ledger.rulings.of(record_type.id)}
+    standing = Standing(
+        id=agreed.id, rule=agreed.rule, until=agreed.until, proposed=_as_given(ledger, signed[agreed.proposal]),
+        agreed=_as_given(ledger, signed[agreed.agreement]),
+    )  # fmt: skip
+    return None if any(text_problems(write(standing))) else standing
+
+
+def _as_given(ledger: Ledger, one: SignedRuling) -> Approval:
+    person = ledger.people.get(one.person)
+    signed = from_text(one.signature, person.public)
+    key = key_of(ledger, person, signed, one.at)
+    return given(signed, key, dict(one.statement), person=person.full_name, title=person.title)
 
 
 def write_ruling(
@@ -109,6 +137,8 @@ class Rulings:
         rule = self._rule(record_type)
         if not reason.strip():
             raise UsageError("a standing approval is given for a reason", "say why with --reason")
+        for problem in text_problems(reason.strip()):
+            raise UsageError(f"this reason cannot stand in a certificate: {problem}", "say it otherwise")
         today = self.today()
         if not today <= until <= today + LONGEST:
             raise UsageError(

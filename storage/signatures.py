@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from retention.approval import Approval, ApprovalStatement, Decision, given, verify
-from retention.document import JSON, encode
+from retention.document import JSON, encode, write
 from retention.errors import Refused, VerificationFailed
 from retention.permissions import Act, may, roles_for
 from retention.signed import Signed, from_text
@@ -111,6 +111,28 @@ def approval_of(ledger: Ledger, decision: SignedDecision) -> Approval:
     key = key_of(ledger, person, signed, decision.at)
     said = json.loads(json.dumps(decision.statement))
     return given(signed, key, said, person=person.full_name, title=person.title)
+
+
+def marked_epoch(ledger: Ledger, *, case: str, person: str, at: datetime, epoch: int) -> int:
+    """What stands for the hold epoch in an approval: a keyed number of its own for each, so that two of them cannot be compared."""
+    return ledger.holds.published(epoch, f"approval {case} {person} {write(at)}")
+
+
+def signed_epoch(ledger: Ledger, decision: SignedDecision, said: ApprovalStatement) -> int:
+    """The hold epoch that an approval was signed at; 0, before every hold, for one of a version that signed none.
+
+    Raises `VerificationFailed` when the ledger's row gives another one: it would date the approval after what voided it.
+    """
+    if said.hold_epoch is None:
+        return 0
+    if said.hold_epoch != marked_epoch(
+        ledger, case=said.case, person=decision.person, at=said.at, epoch=decision.epoch
+    ):
+        raise VerificationFailed(
+            f"the hold epoch of an approval of case {said.case} is not the one that was signed",
+            "compare the ledger with its backup",
+        )
+    return decision.epoch
 
 
 def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision, ApprovalStatement]]:

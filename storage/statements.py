@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Row, Table, select
 
 from retention.approval import TYPE as APPROVAL
+from retention.approval import WITHOUT_EPOCH, Decision
 from retention.document import JSON, write
 from retention.errors import UsageError, VerificationFailed
 from retention.ruling import TYPE as RULING
@@ -28,7 +29,7 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import ADDED, ENDED, RETIRED
 from storage.ledger.people import Person
 from storage.ledger.person_steps import PersonStepKind
-from storage.signatures import key_of
+from storage.signatures import key_of, marked_epoch
 from storage.staff import ETHICS, PASSKEY, PEOPLE
 
 MAX_VALUES = 10_000
@@ -41,6 +42,8 @@ class Kind:
     noun: str
     table: Table
     columns: Mapping[str, str]
+    older: str | None = None
+    """The type of an earlier version, which still stands where it was signed."""
 
     def differs(self, row: Row[Any], said: Mapping[str, Any]) -> bool:
         """Whether the statement says something else than the row, or nothing about it."""
@@ -54,7 +57,8 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     APPROVAL: Kind(
-        noun="decision on a case", table=tables.approval, columns={"case_id": "case", "decision": "decision"}
+        noun="decision on a case", table=tables.approval, columns={"case_id": "case", "decision": "decision"},
+        older=WITHOUT_EPOCH,
     ),
     HOLD_ACTION: Kind(
         noun="step of a hold", table=tables.hold_action,
@@ -133,9 +137,18 @@ def _verify_rows(ledger: Ledger, people: Mapping[str, Person], type: str, kind: 
         what = f"{kind.noun} {row.id}"
         said = _object(row.statement, what)
         _verify(ledger, people[row.person], said, row.signature, at=unstamp(row.at), what=what)
-        if said.get("type") != type or kind.differs(row, said):
+        known = said.get("type") in (type, kind.older)
+        if not known or kind.differs(row, said) or (type == APPROVAL and _redated(ledger, row, said)):
             raise VerificationFailed(f"{what} is not what was signed", "compare the ledger with its backup")
     return len(rows)
+
+
+def _redated(ledger: Ledger, row: Row[Any], said: Mapping[str, JSON]) -> bool:
+    """Whether an approval's row gives another hold epoch than was signed."""
+    if said.get("type") != APPROVAL or row.decision != Decision.APPROVE.value:
+        return "holdEpoch" in said
+    marked = marked_epoch(ledger, case=row.case_id, person=row.person, at=unstamp(row.at), epoch=row.epoch)
+    return said.get("holdEpoch") != marked
 
 
 def _verify_ethics(ledger: Ledger, people: Mapping[str, Person]) -> int:

@@ -20,9 +20,11 @@ from console.cli.case_lines import (
 )
 from console.cli.options import Flag, Here, Json, KeyFile, Many, MaybeName, Name
 from console.cli.site import opened
+from flows.case_items import named, sample
 from retention.errors import UsageError
 from retention.permissions import Act
-from storage.ledger.cases import Case, CaseState
+from storage.dispositions import Review
+from storage.ledger.cases import CaseState
 from storage.looking import Change, since_last_look
 from storage.signatures import authorise
 
@@ -82,7 +84,12 @@ def show(
     lines = review_lines(seen) + decision_lines(decisions)
     if excepted:
         people = words.listed(sorted({one.person for one in excepted}))
-        lines.append(doubtful(f"  {words.plural(len(excepted), 'item')} taken out by {people}"))
+        lines.append(
+            doubtful(
+                f"  {words.plural(len(excepted), 'item')} taken out by {people}: "
+                f"{words.plural(seen.going, 'record')} of {number(seen.case.records)} would go"
+            )
+        )
     if since is not None and since.changes:
         told = words.listed([_CHANGES[one] for one in since.changes])
         lines.append(doubtful(f"  changed since you looked at {moment(since.at)}: {told}"))
@@ -114,13 +121,11 @@ def approve(
     with opened(session) as site:
         seen = site.dispositions.review(case)
         signatory = site.signatory(as_, key_file)
-        count = typed(seen.case, records, asking=session.asks and not json)
+        count = typed(seen, records, asking=session.asks and not json)
         clearance = site.dispositions.approve(
             case, signatory, records=count, lifts=lift or (), epoch=seen.epoch
         )
-        done = (
-            f"{as_} approved case {case}: {words.plural(seen.case.items, 'item')} of {seen.case.record_type}"
-        )
+        done = f"{as_} approved case {case}: {words.plural(seen.case.items - len(seen.excepted), 'item')} of {seen.case.record_type}"
         then: Line = (
             good("  it is cleared: the next retention run --execute carries it out")
             if clearance.ready
@@ -129,6 +134,53 @@ def approve(
         after = site.dispositions.review(case)
     body = {"case": review_facts(after), "lifted": sorted(lift or ())}
     return Answer(command="case.approve", body=body, lines=[good(done), then, *review_lines(seen)[1:]])
+
+
+def items(
+    case: CaseId,
+    /,
+    *,
+    record: Annotated[
+        list[str] | None,
+        Many,
+        Parameter(help="Only the item with this key, as its store writes it; may be given several times."),
+    ] = None,
+    as_: Name,
+    key_file: KeyFile = None,
+    json: Json = False,
+    session: Here,
+) -> Answer:
+    with opened(session) as site:
+        authorise(site.ledger, site.signatory(as_, key_file), Act.SECOND)
+        found = site.ledger.cases.get(case)
+        listed = sample(site, found) if record is None else named(site, found, record)
+        out = site.ledger.exceptions.ordinals(case)
+    rows = [
+        (
+            number(one["ordinal"]),
+            one["location"],
+            one["key"],
+            (one["date"] or "")[:10] if one["there"] else "gone meanwhile",
+            one["branch"] or "",
+            "taken out" if one["ordinal"] in out else "",
+        )
+        for one in listed
+    ]
+    heads = ("position", "location", "record", "date", "branch", "")
+    lines: list[Line] = (
+        [Table(heads=heads, rows=rows, right=frozenset({0}), whole=frozenset({0}))] if rows else []
+    )
+    told = f"{words.plural(len(rows), 'item')} of {number(found.items)}"
+    body = {
+        "case": case,
+        "items": [{**one, "excepted": one["ordinal"] in out} for one in listed],
+        "of": found.items,
+    }
+    return Answer(
+        command="case.items",
+        body=body,
+        lines=[*lines, told if record is not None else f"{told}, evenly over the list"],
+    )
 
 
 def withdraw(
@@ -201,13 +253,13 @@ def extend(
     return Answer(command="case.extend", body=body, lines=[good(f"{done}, decided by {as_}")])
 
 
-def typed(case: Case, records: int | None, *, asking: bool) -> int:
+def typed(seen: Review, records: int | None, *, asking: bool) -> int:
     """The number of records as the person gave it. Raises `UsageError` where it is missing and nobody can be asked."""
     if records is not None:
         return records
     if asking:
         answer = input(
-            f"{words.plural(case.records, 'record')} of {case.record_type} will be destroyed; type their number: "
+            f"{words.plural(seen.going, 'record')} of {seen.case.record_type} will be destroyed; type their number: "
         )
         if answer.strip().isdecimal():
             return int(answer)

@@ -4,6 +4,7 @@ a sealed hold away.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from console.cli import words
@@ -37,6 +38,16 @@ def in_short(case: Case, clearance: Clearance | None) -> str:
     return "waits for approval" if clearance.missing else "cooling off"
 
 
+def spread_of(case: Case) -> list[tuple[str | None, int | None, int]]:
+    """How many records of the case's list by branch and year of what starts their clock, over all locations; ``None``: not known."""
+    found: Counter[tuple[str | None, int | None]] = Counter()
+    for entry in case.survey.values():
+        for one in entry.get("spread", ()):
+            found[one["branch"], one["year"]] += one["records"]
+    by_name = sorted(found.items(), key=lambda one: (one[0][0] is None, one[0][0] or "", one[0][1] or 0))
+    return [(branch, year, count) for (branch, year), count in by_name]
+
+
 def decision_facts(one: SignedDecision) -> dict[str, Any]:
     return {
         "person": one.person,
@@ -47,9 +58,9 @@ def decision_facts(one: SignedDecision) -> dict[str, Any]:
 
 
 def review_facts(seen: Review) -> dict[str, Any]:
-    """A case with its outcomes so far."""
+    """A case with its outcomes so far. ``going``: how many records an approval is about, what was taken out left aside."""
     counts = {outcome.value: seen.counts[outcome] for outcome in Outcome}
-    return {**case_facts(seen.case, seen.clearance), "counts": counts}
+    return {**case_facts(seen.case, seen.clearance), "counts": counts, "going": seen.going}
 
 
 def case_facts(case: Case, clearance: Clearance | None) -> dict[str, Any]:
@@ -70,6 +81,9 @@ def case_facts(case: Case, clearance: Clearance | None) -> dict[str, Any]:
         "closed_at": case.closed_at,
         "destroying_since": case.destroying_since,
         "clearance": _clearance(clearance),
+        "spread": [
+            {"branch": branch, "year": year, "records": count} for branch, year, count in spread_of(case)
+        ],
         "locations": [{"location": name, **_place(entry)} for name, entry in case.survey.items()],
     }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from console.cli import words
 from console.cli.answer import Line, Table, bad, doubtful, heading, moment, number
-from console.cli.case_facts import case_facts, decision_facts, in_short, in_words, review_facts
+from console.cli.case_facts import case_facts, decision_facts, in_short, in_words, review_facts, spread_of
 from console.cli.run_lines import outcome_lines, size
 from storage.dispositions import Review
 from storage.ledger.cases import Case
@@ -22,6 +24,8 @@ def review_lines(seen: Review) -> list[Line]:
     lines.append(f"  schedule {case.schedule_digest[:12]}, manifest {case.manifest_digest[:12]}")
     lines += [doubtful(f"  brake {name}: {told}") for name, told in case.brakes.items()]
     lines.append(_places(case))
+    if spread := spread_of(case):
+        lines.append(_spread(spread))
     lines += outcome_lines(seen.counts)
     return lines
 
@@ -40,6 +44,13 @@ def _places(case: Case) -> Table:
     ]
     heads = ("location", "store", "due", "of", "oldest", "newest")
     return Table(heads=heads, rows=rows, right=frozenset({2, 3}), whole=frozenset({2, 3, 4, 5}))
+
+
+def _spread(spread: Sequence[tuple[str | None, int | None, int]]) -> Table:
+    rows = [(branch or "unknown", str(year or "unknown"), number(count)) for branch, year, count in spread]
+    if all(branch is None for branch, _, _ in spread):
+        return Table(heads=("year", "due"), rows=[row[1:] for row in rows], right=frozenset({1}))
+    return Table(heads=("branch", "year", "due"), rows=rows, right=frozenset({2}))
 
 
 def decision_lines(decisions: list[SignedDecision]) -> list[Line]:

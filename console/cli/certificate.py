@@ -126,6 +126,12 @@ def _lines(found: Certificate) -> list[Line]:
     lines += [
         f"  approved by {given['person']}, {given['title']}" for given in predicate["people"]["approvals"]
     ]
+    if standing := predicate["people"].get("standing"):
+        first, second = standing["proposed"], standing["agreed"]
+        lines.append(
+            f"  under the standing approval {standing['id']} until {standing['until']}: proposed by {first['person']}, {first['title']} "
+            f"({first['statement']['at'][:10]}), agreed to by {second['person']}, {second['title']} ({second['statement']['at'][:10]})"
+        )
     return [*lines, *(f"  {sentence}" for sentence in predicate["sentences"])]
 
 

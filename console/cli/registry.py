@@ -179,6 +179,12 @@ COMMANDS = (
         "Take back your own approval of a case, until destroying begins: also while it is cooling off.",
     ),
     Command(
+        "case items",
+        "console.cli.case:items",
+        "Show single items of an open case: a sample, or those named.\n\n"
+        "Each with its position, by which it can be taken out. For a person's terminal: it names records.",
+    ),
+    Command(
         "case except",
         "console.cli.case:except_",
         "Take single items out of a case before destroying begins.\n\n"

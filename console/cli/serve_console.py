@@ -33,7 +33,7 @@ def console(*, json: Json = False, session: Here) -> Answer:
     desk = open_desk(
         ledger_url=settings.ledger, state=settings.state_dir, policies=settings.policies, log=log_place(settings),
         evidence=settings.evidence, origin=origin, now=session.now or clock, grace_days=settings.grace_days,
-        registration=registration_of(settings),
+        registration=registration_of(settings), required=settings.required,
     )  # fmt: skip
     session.note(f"the pages are at {origin}, listening on {host}:{port}; Ctrl-C ends")
     try:

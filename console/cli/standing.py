@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from console.cli.answer import Answer, Line, Table, day, doubtful, good
+from console.cli.answer import Answer, Line, Table, doubtful, good
 from console.cli.options import Here, Json, KeyFile, Name
 from console.cli.site import opened
-from retention.ruling import StandingApproval
-from retention.schedule import ApprovalKind, RecordType
+from console.cli.standing_facts import standing_facts
+from retention.schedule import ApprovalKind
 
 RecordTypeId = Annotated[str, Parameter(help="A record type of the schedule.")]
 Reason = Annotated[str, Parameter(help="Why, for the ledger; no names of patrons.")]
@@ -22,7 +22,7 @@ def list_(*, json: Json = False, session: Here) -> Answer:
         types = [one for one in site.schedule.record_types if one.approval is ApprovalKind.STANDING]
         found = [(one, *site.rulings.standing(one.id)) for one in types]
         today, required = site.today(), site.settings.required.standing
-    body = [_facts(*one, today=today) for one in found]
+    body = [standing_facts(*one, today=today) for one in found]
     rows = [
         (
             one["record_type"],
@@ -48,7 +48,9 @@ def propose(
     /,
     *,
     until: Annotated[date, Parameter(help="Its last day, as YYYY-MM-DD; at most two years ahead.")],
-    reason: Reason,
+    reason: Annotated[
+        str, Parameter(help="Why; it stands in certificates, so no names of patrons and no matters.")
+    ],
     as_: Name,
     key_file: KeyFile = None,
     json: Json = False,
@@ -91,23 +93,3 @@ def revoke(
         f"{as_} revoked the standing approval of {record_type}; what has begun goes on: retention halt"
     )
     return Answer(command="standing.revoke", body={"record_type": record_type}, lines=[line])
-
-
-def _facts(
-    record_type: RecordType, agreed: StandingApproval | None, waiting: StandingApproval | None, *, today: date
-) -> dict[str, Any]:
-    shown = waiting or agreed
-    state = "none"
-    if agreed is not None:
-        state = "in force" if agreed.covers(record_type.digest, today) else "over, or the rule changed"
-    if state != "in force" and waiting is not None:
-        state = "waits for a second person"
-    elif state == "in force":
-        shown = agreed
-    return {
-        "record_type": record_type.id,
-        "state": state,
-        "until": None if shown is None else day(shown.until),
-        "proposed_by": None if shown is None else shown.proposed_by,
-        "agreed_by": None if shown is None else shown.agreed_by,
-    }

@@ -32,6 +32,7 @@ from console.web.pages import (
     schedule,
     sign_in,
     signing,
+    standing,
 )
 from console.web.problems import BadForm, NotFound, Problem, SignInFirst, answer, problem_of
 from console.web.security import SAFE, Guard
@@ -62,7 +63,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.add_middleware(Guard, desk=desk)
     app.mount("/static", Static(directory=STATIC), name="static")
     for doors in (
-        sign_in.doors, oidc.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, people.doors, asking.doors, forecast.doors, signing.doors,
+        sign_in.doors, oidc.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, people.doors, asking.doors, forecast.doors, standing.doors, signing.doors,
         _document(app),
     ):  # fmt: skip
         for door in doors:

@@ -9,15 +9,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from console.web.oidc import Provider, Registration
+from retention.clearance import Requirements
 from retention.errors import LedgerUnavailable, SettingsError, UsageError
 from retention.loader import load
 from retention.log_files import LogFiles
 from retention.schedule import Schedule
+from storage.clearing import NONE
 from storage.dispositions import Dispositions
 from storage.documents import Documents
 from storage.holding import Holding
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import Sealer
+from storage.rulings import Rulings
 from storage.staff import Staff
 
 
@@ -42,6 +45,8 @@ class Desk:
     """Between the second signature of a release and the moment a hold no longer keeps."""
     provider: Provider | None = None
     """Where people sign in beside their passwords, if anywhere."""
+    required: Requirements = NONE
+    """What the site asks for beyond its schedule, in a page as at the command line."""
 
     @property
     def host(self) -> str:
@@ -50,7 +55,11 @@ class Desk:
 
     @property
     def dispositions(self) -> Dispositions:
-        return Dispositions(ledger=self.ledger, now=self.now)
+        return Dispositions(ledger=self.ledger, now=self.now, required=self.required)
+
+    @property
+    def rulings(self) -> Rulings:
+        return Rulings(ledger=self.ledger, schedule=self.schedule, now=self.now)
 
     @property
     def holding(self) -> Holding:
@@ -72,7 +81,7 @@ class Desk:
 
 def open_desk(
     *, ledger_url: str, state: Path, policies: Path, log: LogFiles, evidence: Path, origin: str, now: Callable[[], datetime],
-    grace_days: int, registration: Registration | None = None,
+    grace_days: int, registration: Registration | None = None, required: Requirements = NONE,
 ) -> Desk:  # fmt: skip
     """The desk of a site. Raises `SettingsError` for an origin that is none, `LedgerUnavailable`, `ScheduleInvalid`."""
     try:
@@ -95,7 +104,7 @@ def open_desk(
         ledger=ledger, sealer=Sealer(key), schedule=load(text, str(policies)), log=log, evidence=evidence,
         errors=state / "errors", origin=origin, now=now, grace_days=grace_days,
         documents=Documents(state / "documents", Sealer(key)),
-        provider=None if registration is None else Provider(registration, origin, now),
+        provider=None if registration is None else Provider(registration, origin, now), required=required,
     )  # fmt: skip
 
 

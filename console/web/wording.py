@@ -67,6 +67,7 @@ NAVIGATION = (
     ("/holds", "Holds"),
     ("/cases", "Cases"),
     ("/certificates", "Certificates"),
+    ("/standing", "Standing"),
     ("/schedule", "Schedule"),
     ("/forecast", "Forecast"),
     ("/undecided", "Cannot decide"),
@@ -86,9 +87,13 @@ HOLD_COLOUR = {
     "requested": "wait", "declined": "plain", "placing": "wait", "provisional": "wait", "active": "done", "release-requested": "wait",
     "in-grace": "wait", "released": "plain",
 }  # fmt: skip
+STANDING_COLOUR = {
+    "in force": "done", "waits for a second person": "wait", "over, or the rule changed": "stop", "none": "plain",
+}  # fmt: skip
 CERTIFICATE_COLOUR = {"final": "done", "provisional": "wait", "superseded": "stop"}
 
 GLOBALS: Mapping[str, Any] = {
     "words": words, "NAVIGATION": NAVIGATION, "section": section, "period": period, "Act": Act, "DECISIONS": DECISIONS, "CASE_SHORT": CASE_SHORT,
     "CASE_COLOUR": CASE_COLOUR, "HOLD_COLOUR": HOLD_COLOUR, "CERTIFICATE_COLOUR": CERTIFICATE_COLOUR,
+    "STANDING_COLOUR": STANDING_COLOUR,
 }  # fmt: skip

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from retention import dates
 from retention.decide import Criteria, Decision, Due
+from retention.schedule import TreeLocation
 from storage.contract import Survey
 from storage.files.facts import Sighting
 
@@ -27,6 +29,12 @@ class Counting:
         self._earliest: datetime | None = None
         self._latest: datetime | None = None
         self._waiting: list[bytes] = []
+        location = criteria.location
+        cameras = location.cameras if isinstance(location, TreeLocation) else {}
+        self._branches: dict[str | None, str | None] = {
+            name: camera.branch for name, camera in cameras.items()
+        }
+        self._year_of = lru_cache(maxsize=4096)(self._year)
 
     def is_due(self, seen: Sighting, decision: Decision) -> bool:
         """Count one record with what was decided on it."""
@@ -47,6 +55,7 @@ class Counting:
         assert trigger is not None  # nothing is due without a trigger
         self._earliest = trigger if self._earliest is None or trigger < self._earliest else self._earliest
         self._latest = trigger if self._latest is None or trigger > self._latest else self._latest
+        result.spread[self._branches.get(seen.camera), self._year_of(trigger)] += 1
         return True
 
     def write(self, line: bytes) -> None:
@@ -67,6 +76,9 @@ class Counting:
         if self._waiting:
             self._write(b"".join(self._waiting))
             self._waiting.clear()
+
+    def _year(self, moment: datetime) -> int:
+        return dates.local_day(moment, self._criteria.location.zone, self._criteria.library.zone).year
 
     def _day(self, moment: datetime | None) -> date | None:
         if moment is None:

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -76,6 +76,16 @@ class Case:
     def records(self) -> int:
         """How many records its items stand for: more than items where many are sealed under one key."""
         return max(self.items, sum(int(entry.get("records", 0)) for entry in self.survey.values()))
+
+    def records_without(self, positions: Collection[int]) -> int:
+        """How many records go when the items at these positions stay. Where an item stands for many records, nobody knows how
+        many stay with it, and it is at most so many."""
+        going = 0
+        for part in self.parts:
+            stays = sum(0 <= position - part.first_ordinal < part.items for position in positions)
+            records = max(part.items, int(self.survey[part.location].get("records", 0)))
+            going += 0 if stays == part.items else records - stays
+        return going
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

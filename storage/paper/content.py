@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 from retention import certificate as form
 from retention.approval import Approval
 from retention.document import JSON
-from retention.facts import Facts, LocationReport, Method, State
+from retention.facts import Facts, LocationReport, Method, Standing, State
 from storage.paper import words
 from storage.paper.parsed import Parsed, named
 
@@ -242,7 +242,9 @@ def _people(facts: Facts) -> list[str]:
     ]
     if more := len(given) - len(lines):
         lines.append(f"{more} more approvals: see Annex B.")
-    if not given:
+    if people.standing is not None:
+        lines.append(_standing(people.standing))
+    elif not given:
         lines.append(words.APPROVALS.get(facts.authority.approval, facts.authority.approval))
     when = "" if people.preparer.on is None else f", {words.day(people.preparer.on)}"
     lines.append(f"Prepared by {people.preparer.name}, {people.preparer.title}{when}.")
@@ -252,6 +254,14 @@ def _people(facts: Facts) -> list[str]:
             when = "" if person.on is None else f", {words.day(person.on)}"
             lines.append(f"{label}: {person.name}, {person.title}{when}.")
     return lines
+
+
+def _standing(standing: Standing) -> str:
+    first, second = standing.proposed, standing.agreed
+    return (
+        f"Under the standing approval {standing.id} of the rule, until {words.day(standing.until)}: proposed by {first.person}, "
+        f"{first.title}, {signed_at(first.statement)}; agreed to by {second.person}, {second.title}, {signed_at(second.statement)}."
+    )
 
 
 def _statement(facts: Facts) -> list[str]:
@@ -311,7 +321,13 @@ def _evidence(facts: Facts, parsed: Parsed) -> Iterator[tuple[str, str]]:
     yield "Statement, SHA-256", parsed.digest
     for keyid in parsed.keyids:
         yield "Signed by key", keyid
-    yield from keys_of(facts.people.approvals)
+    standing = facts.people.standing
+    if standing is not None:
+        yield "Standing approval", standing.id
+        yield "Rule, SHA-256", standing.rule
+    yield from keys_of(
+        facts.people.approvals + (() if standing is None else (standing.proposed, standing.agreed))
+    )
     yield "Record series", authority.record_type
     yield "Schedule, SHA-256", authority.schedule_digest
     yield "Manifest, SHA-256", facts.what.manifest_digest

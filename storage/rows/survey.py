@@ -176,6 +176,7 @@ def _count(result: Survey, seen: RowSeen, decision: Due, criteria: Criteria) -> 
     day = dates.local_day(seen.trigger, criteria.location.zone, criteria.library.zone)
     result.oldest = day if result.oldest is None else min(day, result.oldest)
     result.newest = day if result.newest is None else max(day, result.newest)
+    result.spread[None, day.year] += 1
 
 
 def _withdrawn(location: str, count: int) -> Iterator[Finding]:

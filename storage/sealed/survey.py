@@ -68,6 +68,8 @@ class Count:
         first, last = triggers
         survey.oldest = first if survey.oldest is None else min(first, survey.oldest)
         survey.newest = last if survey.newest is None else max(last, survey.newest)
+        # Branches are sealed with the objects, and of a cohort only the first and the last trigger are known.
+        survey.spread[None, first.year if first.year == last.year else None] += objects
         return True
 
 

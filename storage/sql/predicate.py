@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, date
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,8 @@ from storage.sql.comparing import UNKNOWN, Comparing, either, surely, surely_not
 from storage.sql.kinds import Column, Cut, Kind, Ref, Shape, Truth
 
 DUE = "due"
+YEARS = 100
+"""So many years of what is due are told apart; what is older is not."""
 
 
 def compiled(condition: Condition, values: Comparing, shape: Shape, clause: sa.FromClause) -> Truth:
@@ -99,6 +101,17 @@ class Question:
         """Whether the trigger lies before the boundary. NULL when it is missing."""
         cut = Cut(day=boundary.day, wall=boundary.wall(self.location.zone), instant=boundary.instant)
         return self.values.cut(self.trigger, "<", cut)
+
+    def year(self, first: int, last: int) -> sa.ColumnElement[Any]:
+        """The year of the trigger in the library's zone, for one from ``first`` to ``last``; 0 for those long before the last."""
+        zone, start = self.criteria.library.zone, max(first, last - YEARS + 1)
+        earliest: sa.ColumnElement[Any] = sa.literal_column(str(start if start == first else 0), sa.Integer())
+        known: list[tuple[Truth, sa.ColumnElement[Any]]] = []
+        for year in range(last, start, -1):
+            day = date(year, 1, 1)
+            before = self.before(dates.Boundary(day=day, instant=dates.start_of_day(day, zone)))
+            known.append((sa.not_(before), sa.literal_column(str(year), sa.Integer())))
+        return sa.case(*known, else_=earliest) if known else earliest
 
     @cached_property
     def applies(self) -> dict[str, Truth | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
@@ -34,10 +35,13 @@ def survey(plan: Plan, holds: Sequence[Hold], write: Write, progress: Callable[[
         looked_at = found.kept.total()
         progress(looked_at)
         plan.engine.walk_by_key(connection)
-        for lines, many in lines_of(question, connection, question.due(holds)):
+        by, tally = _parts(question, found), Counter[tuple[Any, ...]]()
+        for lines, many in lines_of(question, connection, question.due(holds), by, tally):
             write(lines)
             found.due += many
             progress(looked_at + found.due)
+    for (year, *branch), many in tally.items():
+        found.spread[branch[0] if branch else None, int(year) or None] += many
     if found.due + looked_at != found.population:
         raise StoreUnavailable(
             f"location {found.location}: counting and listing found different numbers of records",
@@ -46,20 +50,32 @@ def survey(plan: Plan, holds: Sequence[Hold], write: Write, progress: Callable[[
     return found
 
 
+def _parts(question: Question, found: Survey) -> list[sa.ColumnElement[Any]]:
+    """What the due ones are counted by while they are listed, so that nothing is looked at twice: the year, 0 where it is not known, and the
+    branch where the location names one. ``found``: what was counted."""
+    if found.oldest is None or found.newest is None:
+        return []
+    place = question.location.branch
+    branch = [] if place is None else [sa.cast(question.values.shown(question.column(place)), sa.Text())]
+    return [question.year(found.oldest.year, found.newest.year), *branch]
+
+
 def lines_of(
-    question: Question, connection: sa.Connection, where: Sequence[Truth]
-) -> Iterator[tuple[bytes, int]]:
-    """Manifest lines of the rows for which all of that holds, in key order, with how many there are."""
-    key = question.key
-    chosen = sa.select(key.at.label("key")).select_from(question.table).where(*where).order_by(key.at)
+    question: Question, connection: sa.Connection, where: Sequence[Truth],
+    by: Sequence[sa.ColumnElement[Any]] = (), tally: Counter[tuple[Any, ...]] | None = None,
+) -> Iterator[tuple[bytes, int]]:  # fmt: skip
+    """Manifest lines of the rows for which all of that holds, in key order, with how many there are. Counted into ``tally`` by the values of
+    ``by``, the first of which is never null."""
+    key, counts = question.key, Counter[tuple[Any, ...]]() if tally is None else tally
+    parts = [part.label(f"part_{number}") for number, part in enumerate(by)]
+    chosen = sa.select(key.at.label("key"), *parts).select_from(question.table).where(*where).order_by(key.at)
     stretch = chosen.limit(STRETCH)
-    joined = question.values.joined(stretch.subquery("s").c.key, key.kind)
-    if joined is None:
-        yield from _fetched(connection, chosen, key.kind)
+    if question.values.joined(stretch.subquery("s").c.key, key.kind) is None:
+        yield from _fetched(connection, chosen, key.kind, counts)
         return
     after = stretch.where(key.at > sa.bindparam(AFTER, type_=question.values.key_type(key.kind)))
-    first, next_ = (_joining(question, one.subquery("stretch")) for one in (stretch, after))
-    text, many = connection.execute(first).one()
+    first, next_ = (_joining(question, one.cte("stretch")) for one in (stretch, after))
+    text, many = _told(connection.execute(first), counts)
     while many:
         lines = str(text).encode()
         if lines.count(b"\n") != many - 1:
@@ -68,19 +84,39 @@ def lines_of(
         if many < STRETCH:
             return
         last = read_lines([lines[lines.rfind(b"\n") + 1 :]], key.kind)
-        text, many = connection.execute(next_, {AFTER: last[0]}).one()
+        text, many = _told(connection.execute(next_, {AFTER: last[0]}), counts)
 
 
-def _joining(question: Question, stretch: sa.FromClause) -> sa.Select[Any]:
+def _joining(question: Question, stretch: sa.CTE) -> sa.Executable:
+    """One row with the lines and their number; and, with parts, whose first is null there, one for each value of them with its number."""
     joined = question.values.joined(stretch.c.key, question.key.kind)
     assert joined is not None
-    return sa.select(joined, sa.func.count()).select_from(stretch)
+    parts = [column for column in stretch.c if column.name != "key"]
+    empty = (sa.cast(sa.null(), part.type) for part in parts)
+    whole = sa.select(joined, sa.func.count(), *empty).select_from(stretch)
+    if not parts:
+        return whole
+    each = sa.select(sa.cast(sa.null(), sa.Text()), sa.func.count(), *parts).group_by(*parts)
+    return sa.union_all(whole, each)
 
 
-def _fetched(connection: sa.Connection, chosen: sa.Select[Any], kind: Kind) -> Iterator[tuple[bytes, int]]:
+def _told(result: sa.CursorResult[Any], counts: Counter[tuple[Any, ...]]) -> tuple[Any, int]:
+    lines: tuple[Any, int] = (None, 0)
+    for text, many, *parts in result:
+        if parts and parts[0] is not None:
+            counts[tuple(parts)] += int(many)
+        else:
+            lines = text, int(many)
+    return lines
+
+
+def _fetched(
+    connection: sa.Connection, chosen: sa.Select[Any], kind: Kind, counts: Counter[tuple[Any, ...]]
+) -> Iterator[tuple[bytes, int]]:
     with connection.execute(chosen, execution_options={"yield_per": STRETCH}) as result:
-        for keys in result.scalars().partitions():
-            yield write_lines(keys, kind), len(keys)
+        for rows in result.partitions():
+            counts.update(Counter(tuple(row[1:]) for row in rows if len(row) > 1))
+            yield write_lines([row[0] for row in rows], kind), len(rows)
 
 
 def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) -> Survey:

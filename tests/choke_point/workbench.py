@@ -27,7 +27,7 @@ from storage.enforcing import Enforcing
 from storage.ledger.cases import Case
 from storage.ledger.people import Person, SignedDecision
 from storage.planning import Plan, open_case
-from storage.signatures import Signatory, Signing
+from storage.signatures import Signatory, Signing, marked_epoch
 from storage.spool import Spool
 from tests.contract.harness import LIBRARY, ON, StoreHarness
 from tests.storage.desk import log_at
@@ -155,7 +155,7 @@ class Workbench:
         return Signatory(person=person, key=key)
 
     def approve(self, case: Case, by: Signing, *, lifts: tuple[str, ...] = ()) -> None:
-        at = self.clock()
+        at, epoch = self.clock(), self.ledger.holds.epoch()
         statement = approval.statement(
             case=case.id,
             manifest=case.manifest_digest,
@@ -165,6 +165,7 @@ class Workbench:
             decision=Decision.APPROVE,
             at=at,
             lifts=lifts,
+            hold_epoch=marked_epoch(self.ledger, case=case.id, person=by.person.name, at=at, epoch=epoch),
         )
         self.ledger.people.sign_off(
             SignedDecision(
@@ -173,7 +174,7 @@ class Workbench:
                 decision="approve",
                 statement=statement,
                 signature=by.sign(statement).text,
-                epoch=self.ledger.holds.epoch(),
+                epoch=epoch,
                 at=at,
             )
         )

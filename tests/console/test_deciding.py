@@ -41,15 +41,25 @@ def test_what_is_taken_out_of_a_case_stays(staffed: Library, case: str) -> None:
         "case", "except", case, "--position", "0", "--position", "2", "--reason", "asked for", "--as", "ada"
     )
     assert "2 items" in said.out
+    assert staffed("case", "approve", case, *LIFT, "--as", "ada").code == 2, "3 records are not what would go"
+    shown = staffed.done("case", "show", case, "--json").json["case"]
+    assert (shown["records"], shown["going"]) == (3, 1)
+    assert shown["spread"] == [{"branch": None, "year": 2035, "records": 3}]
+    listed = staffed.done("case", "items", case, "--as", "ada", "--json").json["items"]
+    assert [(one["ordinal"], one["excepted"]) for one in listed] == [(0, True), (1, False), (2, True)]
+    named = staffed.done(
+        "case", "items", case, "--record", listed[2]["key"], "--record", "nothing", "--as", "ada"
+    )
+    assert ("taken out" in named.out, "1 item of 3" in named.out) == (True, True)
     for name in ("ada", "bela"):
-        staffed.done("case", "approve", case, *LIFT, "--as", name)
+        staffed.done("case", "approve", case, "--records", "1", *LIFT[2:], "--as", name)
     staffed.done("run", "--execute", "--record-type", "vendor-exports")
     assert len(staffed.exports()) == 2
     shown = staffed.done("case", "show", case, "--json")
     assert shown.json["case"]["counts"]["withheld"] == 2
     assert [(one["position"], one["person"]) for one in shown.json["excepted"]] == [(0, "ada"), (2, "ada")]
     assert "asked for" not in shown.out
-    assert "2 items taken out by ada" in staffed.done("case", "show", case).out
+    assert "2 items taken out by ada: 1 record of 3 would go" in staffed.done("case", "show", case).out
 
 
 def test_a_disposition_is_put_off_and_that_is_undone(staffed: Library, case: str) -> None:
@@ -232,7 +242,7 @@ def test_a_row_that_was_taken_out_does_not_go_with_its_twin(staffed: Library) ->
     staffed.done("run", "--execute", "--record-type", "letters")
     (found,) = staffed.done("case", "list", "--json").json["cases"]
     staffed.done("case", "except", found["id"], "--position", "0", "--reason", "asked for", "--as", "ada")
-    staffed.done("case", "approve", found["id"], "--records", "3", "--as", "ada")
+    staffed.done("case", "approve", found["id"], "--records", "2", "--as", "ada")
     staffed.done("run", "--execute", "--record-type", "letters")
     assert path.read_text(encoding="utf-8") == "cardnumber,owed\n7,1\n7,1\n"
     counts = staffed.done("case", "show", found["id"], "--json").json["case"]["counts"]

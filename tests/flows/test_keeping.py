@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from flows.answering import CASE_SAMPLE, HOLD_PREVIEW
+from flows.answering import CASE_NAMED, CASE_SAMPLE, HOLD_PREVIEW
 from flows.keeping import UNSIGNED
 from flows.running import Silent, begin
 from flows.wiring import Site
@@ -195,6 +195,9 @@ def test_a_page_is_shown_a_sample_of_a_case_that_its_person_may_decide_on(made: 
     with keeper(made):
         reply = answered(site, asked(site, CASE_SAMPLE, "director", case=case.id), "director").answer
         refused = answered(site, asked(site, CASE_SAMPLE, "auditor", case=case.id), "auditor").answer
+        named = answered(
+            site, asked(site, CASE_NAMED, "director", case=case.id, references=["1", "nobody"]), "director"
+        ).answer
         unknown = answered(site, asked(site, "what else", "director"), "director").answer
     assert reply is not None
     assert (reply["of"], len(reply["items"])) == (case.items, 20)
@@ -202,6 +205,8 @@ def test_a_page_is_shown_a_sample_of_a_case_that_its_person_may_decide_on(made: 
         "ordinal": 0, "location": "loans", "key": "1", "there": True, "date": "2026-01-01T12:00:01", "branch": None,
     }  # fmt: skip
     assert [item["ordinal"] for item in reply["items"]] == [n * case.items // 20 for n in range(20)]
+    assert named is not None
+    assert named["items"] == reply["items"][:1]
     assert refused is not None
     assert set(refused) == {"error", "hint"}
     assert unknown is not None

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from retention import approval, envelope, schedule, signing
+from retention import approval, envelope, ruling, schedule, signing
 from retention.approval import Approval, Decision
 from retention.certificate import Certificate, statement
+from retention.document import JSON, encode
 from retention.facts import (
     Authority,
     Component,
@@ -27,6 +28,7 @@ from retention.facts import (
     People,
     Person,
     Residual,
+    Standing,
     State,
     Statement,
     Verification,
@@ -35,6 +37,8 @@ from retention.facts import (
 )
 from retention.leaves import leaves
 from retention.outcomes import Outcome
+from retention.ruling import RulingKind
+from retention.signed import Signed
 from retention.tree import root, shuffled
 
 CASE = "C-2026-0007"
@@ -68,10 +72,38 @@ def approved(signer: signing.SigningKey, person: str, **changes: Any) -> Approva
         "items": 8,
         "decision": Decision.APPROVE,
         "at": at(9),
+        "hold_epoch": 7 if changes.get("decision", Decision.APPROVE) is Decision.APPROVE else None,
     }
     return approval.sign(
         signer, approval.statement(**(said | changes)), person=person, title="Library Director"
     )
+
+
+def standing(
+    first: signing.SigningKey = DIRECTOR, second: signing.SigningKey = COUNSEL, **changes: Any
+) -> Standing:
+    """A standing approval of the rule by two people; ``changes``: of what the second one signed."""
+    said: dict[str, Any] = {"record_type": "past-checkouts", "rule": "ab" * 32, "until": date(2027, 6, 30)}
+    one = ruling.statement(
+        **said, kind=RulingKind.PROPOSED, person="mei", reason="reviewed with the board", at=at(7)
+    )
+    agreed: dict[str, Any] = {
+        **said,
+        "kind": RulingKind.AGREED,
+        "person": "jo",
+        "reason": "",
+        "at": at(8),
+    } | changes
+    two = ruling.statement(**agreed)
+    return Standing(
+        id=ruling.digest_of(two)[:16], rule="ab" * 32, until=date(2027, 6, 30),
+        proposed=_ruled(first, one, "Mei Lind"), agreed=_ruled(second, two, "Jo Reyes"),
+    )  # fmt: skip
+
+
+def _ruled(signer: signing.SigningKey, statement: dict[str, JSON], person: str) -> Approval:
+    signed = Signed.own(signer.public, signer.sign(encode(statement)))
+    return approval.given(signed, signer.public, statement, person=person, title="Library Director")
 
 
 def place(**changes: Any) -> LocationReport:

@@ -93,6 +93,21 @@ def test_a_well_signed_statement_of_another_kind_is_no_approval() -> None:
         approval.sign(DIRECTOR, {**good.statement, "more": 1}, person="Mei Lind", title="Director")
 
 
+def test_an_approval_of_the_first_version_still_verifies_and_has_no_epoch() -> None:
+    good = approved(DIRECTOR, "Mei Lind")
+    without = {name: value for name, value in good.statement.items() if name != "holdEpoch"}
+    first = {**without, "type": approval.WITHOUT_EPOCH}
+    value = approval.verify(approval.sign(DIRECTOR, first, person="Mei Lind", title="Director"))
+    assert (value.case, value.hold_epoch) == (CASE, None)
+    for odd in (
+        without,
+        {**good.statement, "type": approval.WITHOUT_EPOCH},
+        {**good.statement, "decision": "return"},
+    ):
+        with pytest.raises(VerificationFailed, match="a hold epoch belongs"):
+            approval.verify(approval.sign(DIRECTOR, odd, person="Mei Lind", title="Director"))
+
+
 def test_given_persons_keys_an_approval_must_be_by_one_of_them() -> None:
     good = approved(DIRECTOR, "Mei Lind")
     assert approval.verify(good, signing.key_ring(DIRECTOR.public)).case == CASE

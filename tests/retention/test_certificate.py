@@ -11,11 +11,12 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from retention import envelope, facts, media
-from retention.approval import ApprovalStatement
-from retention.certificate import Certificate, derived, irrecoverable_from, predicate, statement
+from retention.approval import Approval, ApprovalStatement
+from retention.certificate import DERIVED, Certificate, derived, irrecoverable_from, predicate, statement
 from retention.document import camel, read, texts
 from retention.errors import Refused, VerificationFailed
-from retention.facts import Facts, LocationReport, Method, Residual, State, Window, duration
+from retention.facts import Facts, LocationReport, Method, Residual, Standing, State, Window, duration
+from retention.ruling import RulingKind, RulingStatement
 from retention.schedule import Period
 from retention.signed import Assertion
 from tests.retention import media_facts
@@ -30,6 +31,7 @@ from tests.retention.certificate_facts import (
     groups,
     leaf_file,
     place,
+    standing,
 )
 
 SCHEMA = json.loads(
@@ -81,11 +83,63 @@ def test_a_certificate_of_media_conforms_too_and_not_as_one_of_the_other_kind() 
         assert not CONFORMS.is_valid({**made, "predicate": {**predicate, **change}}), change
 
 
+RULED: dict[str, Any] = {"authority__approval": "standing", "people__approvals": ()}
+
+
+def test_a_certificate_under_a_standing_approval_says_which_and_conforms() -> None:
+    made = certificate(**RULED, people__standing=standing())
+    CONFORMS.validate(statement(made))
+    again = read(
+        Facts, {name: value for name, value in predicate(made).items() if name not in DERIVED}, "predicate"
+    )
+    assert again.people.standing == made.people.standing
+    assert "standing" not in typing.cast("dict[str, Any]", predicate(certificate(**RULED))["people"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (standing(until=date(2028, 6, 30)), "another record type, rule or time"),
+        (standing(record_type="footage"), "another record type, rule or time"),
+        (standing(rule="cd" * 32), "another record type, rule or time"),
+        (standing(kind=RulingKind.REVOKED), "not one that was proposed and agreed to"),
+        (standing(person="mei"), "one person"),
+        (standing(second=DIRECTOR), "one person"),
+        (standing(at=at(6)), "not in force"),
+        (standing(at=at(11)), "not in force"),
+        (dataclasses.replace(standing(), id="0" * 16), "another id"),
+        (dataclasses.replace(standing(), agreed=standing(person="cy").agreed), "another id"),
+        (dataclasses.replace(standing(), agreed=dataclasses.replace(standing().agreed, signature=standing().proposed.signature)), "not valid"),
+        (dataclasses.replace(standing(), proposed=standing().agreed), "not one that was proposed"),
+    ],
+)  # fmt: skip
+def test_a_standing_approval_that_does_not_cover_the_case_is_refused(wrong: Standing, told: str) -> None:
+    with pytest.raises(VerificationFailed, match=told):
+        certificate(**RULED, people__standing=wrong)
+
+
+def test_cases_that_are_approved_one_by_one_have_no_standing_approval() -> None:
+    with pytest.raises(VerificationFailed, match="one by one"):
+        certificate(people__standing=standing())
+
+
 def test_the_schema_knows_exactly_the_fields_that_are_written() -> None:
     CONFORMS.check_schema(SCHEMA)
     kinds = [kind for kind in vars(facts).values() if dataclasses.is_dataclass(kind) and kind is not Facts]
-    for kind in (*kinds, ApprovalStatement, Assertion, media.Lot, media.StepStatement, media.Trail):
-        described = SCHEMA["$defs"][typing.cast(type, kind).__name__]
+    named = {
+        typing.cast(type, kind).__name__: kind
+        for kind in (
+            *kinds,
+            ApprovalStatement,
+            RulingStatement,
+            Assertion,
+            media.Lot,
+            media.StepStatement,
+            media.Trail,
+        )
+    }
+    for name, kind in {**named, "SignedRuling": Approval}.items():
+        described = SCHEMA["$defs"][name]
         fields = dataclasses.fields(kind)
         assert sorted(described["properties"]) == sorted(camel(field.name) for field in fields)
         always = [camel(field.name) for field in fields if not field.metadata.get("optional")]

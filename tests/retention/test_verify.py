@@ -35,6 +35,7 @@ from tests.retention.certificate_facts import (
     facts,
     place,
     sealed,
+    standing,
 )
 
 ROOM = Path(__file__).parents[2]
@@ -393,13 +394,25 @@ def test_it_runs_alone_where_nothing_else_is_installed(tmp_path: Path, data: byt
     assert said in done.stdout
 
 
-@pytest.mark.parametrize("by", ["own key", "passkey"])
+BY = {
+    "own key": GOOD,
+    "passkey": sealed(people__approvals=by_passkeys()),
+    "standing": sealed(authority__approval="standing", people__approvals=(), people__standing=standing()),
+}
+
+
+def test_step_5_says_which_standing_approval_it_was() -> None:
+    report = verify(BY["standing"], keys=KEYS, leaves=LEAVES)
+    assert report.ok
+    assert f"standing approval {standing().id}: 2 person(s)" in report.steps[4].detail
+
+
+@pytest.mark.parametrize("by", BY)
 def test_the_documented_commands_verify_a_certificate_by_hand(tmp_path: Path, by: str) -> None:
     text = (ROOM / "docs" / "certificate.md").read_text(encoding="utf-8")
     section = text.split("## Verify by hand", 1)[1]
     blocks = [block.partition("```")[0] for block in section.split("```sh\n")[1:]]
-    data = GOOD if by == "own key" else sealed(people__approvals=by_passkeys())
-    (tmp_path / "certificate.json").write_bytes(data)
+    (tmp_path / "certificate.json").write_bytes(BY[by])
     (tmp_path / "certificate.leaves").write_bytes(LEAVES)
     (tmp_path / "library.pem").write_bytes(LIBRARY.public.pem)
     script = "set -e\n" + "".join(blocks)

@@ -199,6 +199,7 @@ class SimulatorStore:
         found.due += 1
         found.oldest = day if found.oldest is None else min(found.oldest, day)
         found.newest = day if found.newest is None else max(found.newest, day)
+        found.spread[record.branch, day.year] += 1
         found.past_maximum += decision.days_past_maximum(criteria.on) > 0
 
     def read(self, criteria: Criteria, key: str) -> Record | None:

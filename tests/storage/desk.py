@@ -85,15 +85,15 @@ def behind_its_back(url: str) -> Iterator[Connection]:
         yield connection
 
 
-def without_triggers(connection: Connection) -> None:
-    """What an attacker who owns the database does first."""
+def without_triggers(connection: Connection, *tables: str) -> None:
+    """What an attacker who owns the database does first. ``tables``: those meant, else events and holds."""
     if connection.dialect.name == "sqlite":
         named = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         for name in named.scalars().all():
             connection.exec_driver_sql(f"DROP TRIGGER {name}")
     else:
-        connection.exec_driver_sql("ALTER TABLE event DISABLE TRIGGER USER")
-        connection.exec_driver_sql("ALTER TABLE hold DISABLE TRIGGER USER")
+        for table in tables or ("event", "hold"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER USER")
 
 
 def person(ledger: Ledger, name: str, role: Role = Role.CUSTODIAN, at: datetime = NOW) -> Signatory:

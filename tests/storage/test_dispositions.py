@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from retention.clearance import Requirements
 from retention.envelope import read
@@ -24,12 +25,12 @@ from storage.ledger.cases import Case, CaseState
 from storage.ledger.ledger import Ledger
 from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
 from storage.rulings import Rulings
-from storage.signatures import Signatory
+from storage.signatures import Signing
 from storage.staff import Staff
 from storage.statements import verify_statements
 from tests.retention.authenticator import authenticator
 from tests.storage.browser import Touching
-from tests.storage.desk import given_passkey, person
+from tests.storage.desk import behind_its_back, given_passkey, person
 from tests.storage.site import TWO_PEOPLE, Site
 
 MATTER = Matter(number="2025-17", kind=MatterKind.AUDIT, issuing_authority="State Auditor")
@@ -52,9 +53,10 @@ class Office:
         self.staff = Staff(ledger=ledger, now=self.site.clock)
         self.case = self.site.opened("loans")
 
-    def approve(self, *by: Signatory) -> None:
+    def approve(self, *by: Signing) -> None:
+        records = self.dispositions.review(self.case.id).going
         for one in by:
-            self.dispositions.approve(self.case.id, one, records=self.case.records)
+            self.dispositions.approve(self.case.id, one, records=records)
 
     def missing(self) -> int:
         verdict = self.dispositions.standing(self.ledger.cases.get(self.case.id))
@@ -89,6 +91,9 @@ def test_what_was_taken_out_stays_and_the_certificate_does_not_say_why(office: O
     office.approve(office.ada)
     assert office.dispositions.except_items(office.case.id, office.ada, [1], "asked for by zqcanary") == 1
     assert office.missing() == 2, "the manifest is not the one that was approved"
+    with pytest.raises(UsageError, match="not about 3 records"):
+        office.dispositions.approve(office.case.id, office.ada, records=3)
+    assert office.dispositions.review(office.case.id).going == 2
     office.approve(office.ada, office.bela)
     disposal = office.site.destroyer.dispose(office.case.id)
     assert disposal.counts == {Outcome.DESTROYED: 2, Outcome.WITHHELD: 1}
@@ -214,6 +219,32 @@ def test_a_disposition_is_put_off_until_the_first_maximum_and_no_longer(office: 
     assert office.rulings.extended("loans") is None
 
 
+def test_a_day_that_was_cancelled_does_not_come_back_as_a_copied_row(office: Office, ledger_url: str) -> None:
+    """What was signed last counts, not what stands last."""
+    first = office.site.today + timedelta(days=2)
+    office.dispositions.extend(office.case.id, office.ada, first, "audit")
+    office.site.clock.at += timedelta(seconds=2)
+    office.dispositions.cancel_extension(office.case.id, office.bela, "it is over")
+    copied = "record_type, kind, until, person, statement, signature, at"
+    with behind_its_back(ledger_url) as connection:
+        connection.execute(
+            text(
+                f"INSERT INTO ruling ({copied}) SELECT {copied} FROM ruling WHERE kind = 'extended'"
+            )  # our own names
+        )
+    assert office.rulings.extended("loans") is None
+    office.site.clock.at += timedelta(seconds=2)
+    again = office.site.opened("loans")
+    office.dispositions.extend(again.id, office.ada, first, "audit")
+    with behind_its_back(ledger_url) as connection:
+        connection.execute(
+            text(
+                f"INSERT INTO ruling ({copied}) SELECT {copied} FROM ruling WHERE kind = 'extension-cancelled'"
+            )
+        )
+    assert office.rulings.extended("loans") == first
+
+
 def test_what_lives_until_its_maximum_by_consent_is_not_put_off(office: Office) -> None:
     """It is not in the case, and may reach its maximum before what is."""
 
@@ -271,7 +302,7 @@ def test_whatever_people_decided_is_signed_and_checked(office: Office) -> None:
     assert verify_statements(office.ledger) == done
     for by, position in ((office.ada, 0), (bela, 1)):
         office.dispositions.except_items(office.case.id, by, [position], "why")
-        office.dispositions.approve(office.case.id, by, records=office.case.records)
+        office.approve(by)
         office.dispositions.withdraw(office.case.id, by)
         office.staff.acknowledge(by, 2025)
         office.site.holding.place(Scope(cameras=frozenset({"nowhere"})), MATTER, by)

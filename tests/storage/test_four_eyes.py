@@ -24,9 +24,10 @@ from storage.dispositions import Dispositions
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import SignedDecision
-from storage.signatures import Signatory
-from tests.storage.desk import behind_its_back, person
-from tests.storage.site import TWO_PEOPLE, Site
+from storage.signatures import Signatory, marked_epoch
+from storage.statements import verify_statements
+from tests.storage.desk import MATTER, behind_its_back, person, without_triggers
+from tests.storage.site import TWO_PEOPLE, Site, about
 
 
 class Desk:
@@ -43,17 +44,23 @@ class Desk:
         self.case = self.site.opened("loans", actor="ada")
 
     def decide(
-        self, by: Signatory, decision: Decision = Decision.APPROVE, *, key: Signatory | None = None, manifest: str | None = None
+        self, by: Signatory, decision: Decision = Decision.APPROVE, *, key: Signatory | None = None, manifest: str | None = None,
+        older: bool = False,
     ) -> None:  # fmt: skip
-        at = self.site.clock()
+        at, epoch = self.site.clock(), self.ledger.holds.epoch()
+        mark = marked_epoch(self.ledger, case=self.case.id, person=by.person.name, at=at, epoch=epoch)
         said = approval.statement(
             case=self.case.id, manifest=manifest or self.case.manifest_digest, schedule=self.case.schedule_digest,
-            record_type="loans", items=3, decision=decision, at=at,
+            record_type="loans", items=3, decision=decision, at=at, hold_epoch=mark if decision is Decision.APPROVE else None,
         )  # fmt: skip
+        if older:
+            said = {name: value for name, value in said.items() if name != "holdEpoch"} | {
+                "type": approval.WITHOUT_EPOCH
+            }
         self.ledger.people.sign_off(
             SignedDecision(
                 case_id=self.case.id, person=by.person.name, decision=decision.value, statement=said,
-                signature=(key or by).sign(said).text, epoch=self.ledger.holds.epoch(), at=at,
+                signature=(key or by).sign(said).text, epoch=epoch, at=at,
             )
         )  # fmt: skip
 
@@ -61,6 +68,11 @@ class Desk:
         return tuple(
             one.id for one in self.ledger.people.decisions(self.case.id) if one.decision == "approve"
         )
+
+    def standing(self) -> Clearance:
+        found = Dispositions(ledger=self.ledger, now=self.site.clock).standing(self.case)
+        assert found is not None
+        return found
 
     def untouched(self) -> bool:
         return len(self.site.left("loan")) == 3
@@ -216,6 +228,35 @@ def test_the_destroyer_alone_knows_a_copied_row_as_taken_back(
     monkeypatch.setattr(destroy, "clearance", lambda *_, **__: Clearance(ready=True, counted=copied))
     with pytest.raises(VerificationFailed, match="taken back"):
         desk.site.destroyer.dispose(desk.case.id)
+    assert desk.untouched()
+
+
+def test_an_approval_that_a_hold_voided_is_not_revived_in_the_database(desk: Desk, ledger_url: str) -> None:
+    """Its hold epoch is signed: the column beside it may say what it likes."""
+    desk.decide(desk.bela)
+    desk.decide(desk.cato)
+    desk.site.holding.place(about("nobody"), MATTER, desk.bela)
+    assert desk.site.destroyer.dispose(desk.case.id).waiting
+    with behind_its_back(ledger_url) as connection:
+        without_triggers(connection, "approval")
+        connection.execute(text("UPDATE approval SET epoch = epoch + 1000"))
+    with pytest.raises(VerificationFailed, match="hold epoch"):
+        desk.site.destroyer.dispose(desk.case.id)
+    with pytest.raises(VerificationFailed, match="not what was signed"):
+        verify_statements(desk.ledger)
+    assert desk.ledger.cases.get(desk.case.id).destroying_since is None
+    assert desk.untouched()
+
+
+def test_an_approval_of_a_version_that_signed_no_epoch_is_older_than_every_hold(desk: Desk) -> None:
+    desk.decide(desk.bela, older=True)
+    desk.decide(desk.cato, older=True)
+    ready = desk.standing()
+    assert ready.ready, "no hold touches the case"
+    desk.site.holding.place(about("nobody"), MATTER, desk.bela)
+    desk.decide(desk.seconds[0], older=True)
+    assert desk.standing().void == ("bela", "cato", "sara")
+    assert desk.site.destroyer.dispose(desk.case.id).waiting
     assert desk.untouched()
 
 

@@ -48,7 +48,7 @@ def test_a_case_holds_what_was_surveyed(site: Site) -> None:
     assert case.manifest_digest == planned.digest
     assert case.survey["loan"] | {"seconds": 0} == {
         "store": "ils", "due": 5, "records": 5, "withdrawn": 0, "population": 6, "kept": {"not-yet": 1}, "oldest": "2025-04-18", "newest": "2025-04-18",
-        "past_maximum": 0, "volume": 0, "seconds": 0,
+        "past_maximum": 0, "volume": 0, "seconds": 0, "spread": [{"branch": None, "year": 2025, "records": 5}],
     }  # fmt: skip
     site.spool.verify(case)
     assert spooled(site) == [case.id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,17 +11,23 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from retention.certificate import facts_of
 from retention.clearance import Requirements
 from retention.document import JSON
+from retention.envelope import read as read_envelope
 from retention.errors import Refused, UsageError, VerificationFailed
 from retention.loader import load
 from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.signed import Signed
+from retention.steps import Result
+from retention.verify import verify
 from storage.destroy import Destroyer
 from storage.dispositions import Dispositions
 from storage.ledger.ledger import Ledger
-from storage.rulings import Rulings, rulings_of
+from storage.paper.content import page
+from storage.paper.parsed import parse
+from storage.rulings import Rulings, rulings_of, standing_at
 from storage.signatures import Signatory
 from storage.statements import verify_statements
 from tests.storage.desk import behind_its_back, person
@@ -64,6 +71,37 @@ def test_a_case_waits_for_the_standing_approval_of_its_rule(office: Office) -> N
     assert office.destroyer.dispose(office.case.id).waiting, "one person is not two"
     office.rulings.agree("loans", office.bela)
     assert office.destroyer.dispose(office.case.id).counts == {Outcome.DESTROYED: 2}
+
+
+def test_the_certificate_says_which_standing_approval_it_was_and_verifies_alone(office: Office) -> None:
+    office.agree()
+    agreed, _ = office.rulings.standing("loans")
+    certificate = office.destroyer.dispose(office.case.id).certificate
+    assert agreed is not None
+    assert certificate is not None
+    office.rulings.revoke("loans", office.bela, "new system")
+    report = verify(
+        certificate.envelope, keys={office.site.signer.keyid: office.site.signer.public}, leaves=None
+    )
+    assert not [one for one in report.steps if one.result is Result.FAILED], report
+    assert f"standing approval {agreed.id}: 2 person(s), by own key, own key" in report.steps[4].detail
+    made = facts_of(read_envelope(certificate.envelope).statement()).people.standing
+    assert made is not None
+    assert (made.proposed.person, made.agreed.person, made.until) == ("Ada", "Bela", office.until)
+    told = json.dumps(
+        page(facts_of(read_envelope(certificate.envelope).statement()), parse(certificate.envelope))
+    )
+    assert f"Under the standing approval {agreed.id} of the rule" in told
+    begun = office.ledger.cases.get(office.case.id).destroying_since
+    assert begun is not None
+    rule = office.site.schedule.record_type("loans")
+    assert standing_at(office.ledger, rule, begun, begun.date()) == made, "what came later changes nothing"
+    assert standing_at(office.ledger, rule, office.site.clock(), office.site.today) is None
+
+
+def test_a_reason_that_cannot_stand_in_a_certificate_is_refused(office: Office) -> None:
+    with pytest.raises(UsageError, match="cannot stand in a certificate"):
+        office.rulings.propose("loans", office.ada, office.until, "after the legal hold")
 
 
 def test_a_site_that_does_not_ask_for_it_goes_on_without(office: Office) -> None:

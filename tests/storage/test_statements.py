@@ -26,7 +26,7 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person
 from storage.ledger.person_steps import PersonStep
-from storage.signatures import Signatory, Signing
+from storage.signatures import Signatory, Signing, marked_epoch
 from storage.staff import PASSKEY, Staff
 from storage.statements import KINDS, MANAGING, in_words, noun_of, verify_statements
 from tests.retention.authenticator import Authenticator, authenticator
@@ -46,7 +46,7 @@ class Written:
     statement: dict[str, JSON]
 
 
-def rows(case: str, hold: str) -> dict[str, Written]:
+def rows(ledger: Ledger, case: str, hold: str) -> dict[str, Written]:
     return {
         "hold": Written(
             table=tables.hold_action,
@@ -69,6 +69,7 @@ def rows(case: str, hold: str) -> dict[str, Written]:
             statement=approval.statement(
                 case=case, manifest="d1" * 32, schedule="5c" * 32, record_type="loans", items=3,
                 decision=approval.Decision.APPROVE, at=NOW,
+                hold_epoch=marked_epoch(ledger, case=case, person="director", at=NOW, epoch=3),
             ),
         ),
     }  # fmt: skip
@@ -93,7 +94,7 @@ def settled(ledger: Ledger) -> Office:
     director, phone = person(ledger, "director"), authenticator()
     given_passkey(ledger, director, phone.public)
     hold = placed(ledger, director)
-    return Office(ledger=ledger, director=director, phone=phone, rows=rows(opened(ledger).id, hold))
+    return Office(ledger=ledger, director=director, phone=phone, rows=rows(ledger, opened(ledger).id, hold))
 
 
 def placed(ledger: Ledger, by: Signing) -> str:

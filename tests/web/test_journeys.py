@@ -60,6 +60,8 @@ def test_a_case_goes_from_the_queue_to_its_certificate(site: Standing, browser: 
         site.keeper()
         expect(director.get_by_text("3 of 3 items, evenly over the list")).to_be_visible()
         accessible(director)
+        director.get_by_role("button", name="Take these out…").click()
+        expect(director.get_by_label("Why they stay")).to_be_focused()
         director.get_by_label("How many records are to go").fill("2")
         director.get_by_role("button", name="Approve…").click()
         expect(director.locator("#errors")).to_contain_text("is not about 2 records")

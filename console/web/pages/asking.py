@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from starlette.responses import Response
 
@@ -10,10 +12,13 @@ from console.web.doors import Doors, Here, Visit
 from console.web.problems import NotFound
 from retention.errors import UsageError
 from retention.permissions import Act
+from storage.ledger.cases import CaseState
 from storage.ledger.questions import Question
 
 doors = Doors()
-HOLD_PREVIEW, CASE_SAMPLE, FORECAST = "hold-preview", "case-sample", "forecast"
+HOLD_PREVIEW, CASE_SAMPLE, CASE_NAMED, FORECAST = "hold-preview", "case-sample", "case-named", "forecast"
+ITEMS = (CASE_SAMPLE, CASE_NAMED)
+"""Kinds whose answer is items of a case."""
 PATIENCE = timedelta(seconds=20)
 """After that a page says that nobody answers."""
 
@@ -23,7 +28,30 @@ def answer(visit: Here, id: str) -> Response:
     """The answer to a question of yours, once there is one: a part of its page."""
     asked = found(visit, id)
     facts = {"question": asked.id, "kind": asked.kind, "answer": asked.answer, "late": is_late(visit, asked)}
-    return visit.page("answer.html", title="Answer", facts=facts, asked=asked)
+    return visit.page(
+        "answer.html", title="Answer", facts=facts, asked=asked, picked=frozenset(), values={}, errors={}, **_items(visit, asked)
+    )  # fmt: skip
+
+
+def about_items(visit: Visit, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page of a case shows of items that were asked for. ``values``: of its forms, ``items`` being the question's id."""
+    id = next(iter(values.get("items", ())), "")
+    asked = next((one for one in (maybe(visit, str(id), kind) for kind in ITEMS) if one is not None), None)
+    if asked is None:
+        return {"asked": None}
+    picked = frozenset(values.get("positions", ()))
+    return {**_items(visit, asked), "asked": asked, "late": is_late(visit, asked), "picked": picked}
+
+
+def _items(visit: Visit, asked: Question) -> dict[str, Any]:
+    """What is to be known beside an answer of items: which were taken out, and whether this person may take some out."""
+    if asked.kind not in ITEMS:
+        return {}
+    case = visit.desk.ledger.cases.get(str(asked.body["case"]))
+    open_ = case.state is CaseState.STARTED and case.destroying_since is None
+    return {
+        "of_case": case.id, "out": visit.desk.ledger.exceptions.ordinals(case.id), "picking": open_ and visit.may(Act.APPROVE),
+    }  # fmt: skip
 
 
 def found(visit: Visit, id: str) -> Question:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from starlette.responses import Response
 
 from console.cli import words
-from console.cli.case_facts import decision_facts, in_words, review_facts
+from console.cli.case_facts import decision_facts, in_words, review_facts, spread_of
 from console.web import cursor, typed
 from console.web.acting import Operation, Values, rehearse
-from console.web.desk import Desk
 from console.web.doors import Doors, Here, Visit
 from console.web.forms import Form, Typed
 from console.web.pages import asking
+from console.web.pages.case_acts import APPROVE, CANCEL, EXCEPT, EXTEND, RETURN, WITHDRAW
 from console.web.problems import NotFound, sentence
 from retention.errors import Refused, UsageError
 from retention.outcomes import Outcome
@@ -24,11 +25,12 @@ from storage.clearing import frozen_schedule
 from storage.dispositions import Review
 from storage.ledger.cases import CaseState
 from storage.ledger.drafts import DraftKind
+from storage.ledger.exceptions import ItemException
 from storage.ledger.lists import PAGE, CaseLine
-from storage.ledger.questions import Question
-from storage.signatures import Signing
 
 doors = Doors()
+MOST_NAMED = 100
+"""Records that are looked for at a time, as the keeper has it."""
 
 
 @doors.get("/cases", Act.READ)
@@ -49,10 +51,12 @@ def list_(visit: Here, state: str = "", record_type: str = "", before: str = "")
 
 
 @doors.get("/cases/{id}", Act.READ)
-def show(visit: Here, id: str, draft: str = "", sample: str = "") -> Response:
+def show(visit: Here, id: str, draft: str = "", items: str = "") -> Response:
     """One case: what, why, how many, and what was decided."""
-    asked = asking.maybe(visit, sample, asking.CASE_SAMPLE)
-    return _case(visit, id, values=draft_of(visit, draft), asked=asked)
+    values = draft_of(visit, draft)
+    if items:
+        values = {**values, "items": [items]}
+    return _case(visit, id, values=values)
 
 
 @doors.post("/cases/{id}/sample", Act.SECOND)
@@ -61,7 +65,58 @@ def sample(visit: Here, id: str) -> Response:
     desk = visit.desk
     desk.ledger.cases.get(id)
     asked = desk.ledger.questions.ask(asking.CASE_SAMPLE, {"case": id}, person=visit.who.name, at=desk.now())
-    return visit.see(f"/cases/{quote(id, safe='')}?sample={asked}#sample")
+    return visit.see(f"/cases/{quote(id, safe='')}?items={asked}#items")
+
+
+@doors.post("/cases/{id}/find", Act.SECOND, fields=("references",))
+def find(visit: Here, form: Typed, id: str) -> Response:
+    """Ask for the items with the keys that are named."""
+    desk, named = visit.desk, form.lines("references")
+    desk.ledger.cases.get(id)
+    if not 1 <= len(named) <= MOST_NAMED:
+        errors = {"references": f"Name 1 to {MOST_NAMED} records, one on each line."}
+        return _case(visit, id, values=form.values, errors=errors, status=422)
+    body = {"case": id, "references": list(named)}
+    asked = desk.ledger.questions.ask(asking.CASE_NAMED, body, person=visit.who.name, at=desk.now())
+    return visit.see(f"/cases/{quote(id, safe='')}?items={asked}#items")
+
+
+@doors.post("/cases/{id}/except", Act.APPROVE, fields=("positions", "except_reason", "items"))
+def except_(visit: Here, form: Typed, id: str) -> Response:
+    """Take items out of a case, with a reason: signed on the next page."""
+    read = typed.Reading()
+    positions = read("positions", lambda: [typed.count(one) for one in form.all("positions")], list[int]())
+    if not positions:
+        read.errors.setdefault("positions", "Choose the items that are to stay.")
+    reason = read.need("except_reason", form.one("except_reason"), "Say why they are taken out.")
+    if read.errors:
+        return _case(visit, id, values=form.values, errors=read.errors, status=422)
+    values = {"case": id, "positions": sorted(set(positions)), "reason": reason}
+    return _rehearsed(visit, id, EXCEPT, values, form, field="positions")
+
+
+@doors.post("/cases/{id}/extend", Act.APPROVE, fields=("until", "extend_reason"))
+def extend(visit: Here, form: Typed, id: str) -> Response:
+    """Put the disposition of a case's record type off to a day: signed on the next page."""
+    read = typed.Reading()
+    until = read("until", lambda: typed.day(form.one("until")), None)
+    if until is None:
+        read.errors.setdefault("until", "Give the first day on which a new case may be opened.")
+    reason = read.need("extend_reason", form.one("extend_reason"), "Say why it is put off.")
+    if read.errors or until is None:
+        return _case(visit, id, values=form.values, errors=read.errors, status=422)
+    values = {"case": id, "until": until.isoformat(), "reason": reason}
+    return _rehearsed(visit, id, EXTEND, values, form, field="until")
+
+
+@doors.post("/cases/{id}/cancel-extension", Act.APPROVE, fields=("cancel_reason",))
+def cancel_extension(visit: Here, form: Typed, id: str) -> Response:
+    """Let the record type of a case be planned again by the next run: signed on the next page."""
+    reason = form.one("cancel_reason")
+    if not reason:
+        errors = {"cancel_reason": "Say why it is no longer put off."}
+        return _case(visit, id, values=form.values, errors=errors, status=422)
+    return _rehearsed(visit, id, CANCEL, {"case": id, "reason": reason}, form, field="cancel_reason")
 
 
 @doors.get("/cases/{id}/progress", Act.READ)
@@ -112,8 +167,7 @@ def _rehearsed(
 
 
 def _case(
-    visit: Visit, id: str, *, values: Mapping[str, Any], errors: Mapping[str, str] | None = None, status: int = 200,
-    asked: Question | None = None,
+    visit: Visit, id: str, *, values: Mapping[str, Any], errors: Mapping[str, str] | None = None, status: int = 200
 ) -> Response:  # fmt: skip
     desk = visit.desk
     try:
@@ -126,8 +180,10 @@ def _case(
     decisions = desk.ledger.people.decisions(id)
     certificates = desk.ledger.lists.of_case(id)
     changes = _changes(visit, seen, len(decisions), len(certificates))
+    excepted = desk.ledger.exceptions.of(id)
     facts = {
-        "case": review_facts(seen), "decisions": [decision_facts(one) for one in decisions],
+        "case": review_facts(seen), "excepted": [{"position": one.ordinal, "person": one.person, "at": one.at} for one in excepted],
+        "extended": desk.rulings.extended(case.record_type), "decisions": [decision_facts(one) for one in decisions],
         "certificates": [one.id for one in certificates], "changes": changes,
     }  # fmt: skip
     people = {one.name: one for one in desk.ledger.people.list()}
@@ -135,7 +191,7 @@ def _case(
         "case.html", title=f"{record_type.title}: case {id}", facts=facts, status=status, seen=seen, record_type=record_type,
         standing=in_words(case, seen.clearance), values=first_values(values), errors=dict(errors or {}), people=people,
         approving=decisions, papers=certificates, done=_done(seen), token=cursor.seal(desk, id, seen.epoch),
-        mine=visit.who.name in {one.person for one in decisions if one.decision == "approve"}, lifts=values.get("lifts", ()), asked=asked, late=asked is not None and asking.is_late(visit, asked),
+        mine=visit.who.name in {one.person for one in decisions if one.decision == "approve"}, lifts=values.get("lifts", ()), outs=_outs(excepted), spread=spread_of(case), **asking.about_items(visit, values),
     )  # fmt: skip
 
 
@@ -148,6 +204,14 @@ def _epoch(visit: Visit, id: str, token: str) -> int:
     except (NotFound, ValueError):
         pass
     raise typed.Wrong("Look at the case first, then approve it here.")
+
+
+def _outs(excepted: Iterable[ItemException]) -> list[tuple[str, datetime, int]]:
+    """Who took how many items out, and when, oldest first; a reason is for nobody but who may open it."""
+    counts: dict[tuple[str, datetime], int] = {}
+    for one in excepted:
+        counts[one.person, one.at] = counts.get((one.person, one.at), 0) + 1
+    return [(person, at, count) for (person, at), count in counts.items()]
 
 
 def _done(seen: Review) -> int:
@@ -212,46 +276,3 @@ def draft_of(visit: Visit, id: str) -> Mapping[str, Any]:
 def first_values(values: Mapping[str, Any]) -> dict[str, str]:
     """One value for each field."""
     return {name: str(many[0]) for name, many in values.items() if many}
-
-
-def _approve(desk: Desk, by: Signing, values: Values) -> None:
-    desk.dispositions.approve(
-        values["case"], by, records=values["records"], lifts=values["lifts"], epoch=values["epoch"]
-    )
-
-
-def _return(desk: Desk, by: Signing, values: Values) -> None:
-    desk.dispositions.return_case(values["case"], by, values["reason"])
-
-
-def _tell(desk: Desk, values: Values) -> list[tuple[str, str]]:
-    case = desk.ledger.cases.get(values["case"])
-    told = [
-        ("Case", case.id),
-        ("Record type", desk.title_of(case.record_type)),
-        ("Records", f"{case.records:,}"),
-        ("As of", case.on.isoformat()),
-        ("Manifest", case.manifest_digest[:12]),
-    ]
-    if values.get("lifts"):
-        told.append(("Brakes that this lifts", words.listed(list(values["lifts"]))))
-    if values.get("reason"):
-        told.append(("Reason", values["reason"]))
-    return told
-
-
-def _back(values: Values) -> str:
-    return f"/cases/{values['case']}"
-
-
-APPROVE = Operation(
-    name="approve-case", title="Sign your approval", run=_approve, tell=_tell, done=_back
-)  # fmt: skip
-RETURN = Operation(
-    name="return-case", title="Sign that you send it back", run=_return, tell=_tell, done=_back
-)
-WITHDRAW = Operation(
-    name="withdraw-approval", title="Sign that you take your approval back", tell=_tell, done=_back,
-    run=lambda desk, by, values: desk.dispositions.withdraw(values["case"], by),
-)  # fmt: skip
-OPERATIONS = (APPROVE, RETURN, WITHDRAW)

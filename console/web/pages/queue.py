@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,14 @@ from console.web import knowing
 from console.web.doors import Doors, Here, Visit
 from retention.holds import HoldState
 from retention.permissions import Act
+from retention.schedule import ApprovalKind
 from storage.ledger.cases import CaseState
+from storage.queue import Queue
+from storage.queue import queue as waiting_for
 
 doors = Doors()
 AT_MOST = 12
-"""Open cases that are looked into for the first page; the list of cases has the rest."""
+"""Open cases of this person's, and of others, that the first page shows; the list of cases has the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,69 +37,85 @@ class Waiting:
 @doors.get("/", Act.READ)
 def queue(visit: Here) -> Response:
     """What waits for a decision."""
-    waiting = [*_cases(visit), *_holds(visit)]
-    halted = visit.desk.ledger.cases.halted()
+    desk = visit.desk
+    mine = waiting_for(
+        desk.ledger, desk.schedule, desk.dispositions, visit.who, now=desk.now(), required=desk.required
+    )
+    waiting = [*_ethics(mine), *_cases(visit, mine), *_standing(visit, mine), *_holds(visit, mine)]
+    halted = desk.ledger.cases.halted()
     facts = {"waiting": [_facts(one) for one in waiting], "halted": halted}
     yours = [one for one in waiting if one.yours]
     others = [one for one in waiting if not one.yours]
     return visit.page("queue.html", title="Queue", facts=facts, yours=yours, others=others, halt=halted)
 
 
-def _cases(visit: Visit) -> list[Waiting]:
-    desk, found = visit.desk, []
-    cases = desk.ledger.cases.list(state=CaseState.STARTED, limit=AT_MOST + 1)
-    for case in cases[:AT_MOST]:
-        if case.destroying_since is not None:
-            continue
-        standing = desk.dispositions.standing(case)
-        if standing is None or standing.ready:
-            continue
-        decided = {one.person for one in desk.ledger.people.decisions(case.id)} - set(standing.void)
-        yours = visit.may(Act.SECOND) and visit.who.name not in decided and standing.not_before is None
-        title = f"{desk.title_of(case.record_type)}: {words.plural(case.records, 'record')}"
-        grave = "stop" if standing.braked else "wait"
-        found.append(
-            Waiting(
-                path=f"/cases/{case.id}", title=title, why=words.waiting(standing), yours=yours, grave=grave
-            )
+def _ethics(mine: Queue) -> Iterator[Waiting]:
+    for year in mine.ethics:
+        why = f"nobody approves without it in {year}"
+        yield Waiting(
+            path="/account#ethics",
+            title="The code of ethics to acknowledge",
+            why=why,
+            yours=True,
+            grave="wait",
         )
-    if len(cases) > AT_MOST:
-        why = "only the newest are looked into here"
-        more = "/cases?state=started"
-        found.append(Waiting(path=more, title="More open cases", why=why, yours=True, grave="wait"))
-    return found
 
 
-def _holds(visit: Visit) -> list[Waiting]:
-    found, who = [], visit.who.name
+def _cases(visit: Visit, mine: Queue) -> Iterator[Waiting]:
+    """This person's first, longest waiting first; then the newest of the others."""
+    desk = visit.desk
+    newest = desk.ledger.cases.list(state=CaseState.STARTED, limit=AT_MOST + 1)
+    chosen = [desk.ledger.cases.get(id) for id in mine.approve[:AT_MOST]]
+    chosen += [one for one in newest[:AT_MOST] if one.id not in mine.approve]
+    for case in chosen:
+        standing = desk.dispositions.standing(case)
+        if standing is None or standing.ready or case.destroying_since is not None:
+            continue
+        yield Waiting(
+            path=f"/cases/{case.id}", title=f"{desk.title_of(case.record_type)}: {words.plural(case.records, 'record')}",
+            why=words.waiting(standing), yours=case.id in mine.approve, grave="stop" if standing.braked else "wait",
+        )  # fmt: skip
+    if len(newest) > AT_MOST:
+        why = "only some are looked into here"
+        yield Waiting(
+            path="/cases?state=started", title="More open cases", why=why, yours=bool(mine.approve[AT_MOST:]), grave="wait"
+        )  # fmt: skip
+
+
+def _standing(visit: Visit, mine: Queue) -> Iterator[Waiting]:
+    desk = visit.desk
+    for record_type in desk.schedule.record_types:
+        if record_type.approval is not ApprovalKind.STANDING:
+            continue
+        _, waiting = desk.rulings.standing(record_type.id)
+        if waiting is not None and waiting.rule == record_type.digest and desk.today() <= waiting.until:
+            yield Waiting(
+                path=f"/standing/{record_type.id}", title=f"{record_type.title}: standing approval",
+                why="a second person has to agree to it", yours=record_type.id in mine.agree, grave="wait",
+            )  # fmt: skip
+
+
+def _holds(visit: Visit, mine: Queue) -> Iterator[Waiting]:
+    yours = {*mine.confirm, *mine.release, *mine.review}
     for file in knowing.known(visit):
-        path = f"/holds/{file.id}"
+        grave = "wait"
         if file.unconfirmed:
             late = file.provisional_until is not None and file.provisional_until <= visit.desk.now()
-            yours = visit.may(Act.CONFIRM_HOLD) and file.placed_by != who
             why = "a second person has to confirm it"
             if file.lapsed:
                 why = "nobody confirmed it in time: it keeps until its grace period is over"
             elif late:
                 why = "its confirmation is overdue; it keeps all the same"
-            found.append(
-                Waiting(
-                    path=path, title=f"Hold {file.id}", why=why, yours=yours, grave="stop" if late else "wait"
-                )
-            )
+            grave = "stop" if late else "wait"
         elif file.state is HoldState.RELEASE_REQUESTED:
-            asked = [step.person for step in file.actions if step.action == "request-release"]
-            yours = visit.may(Act.CONFIRM_HOLD) and asked[-1:] != [who]
             why = "its release waits for a second person; it keeps"
-            found.append(Waiting(path=path, title=f"Hold {file.id}", why=why, yours=yours, grave="wait"))
         elif file.state.keeps and file.review_on is not None and file.review_on <= visit.desk.today():
-            yours = visit.may(Act.PLACE_HOLD)
-            found.append(
-                Waiting(
-                    path=path, title=f"Hold {file.id}", why="its review is due", yours=yours, grave="wait"
-                )
-            )
-    return found
+            why = "its review is due"
+        else:
+            continue
+        yield Waiting(
+            path=f"/holds/{file.id}", title=f"Hold {file.id}", why=why, yours=file.id in yours, grave=grave
+        )
 
 
 def _facts(one: Waiting) -> dict[str, Any]:

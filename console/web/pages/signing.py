@@ -10,7 +10,7 @@ from console.web import acting
 from console.web.acting import Operation, ToSign
 from console.web.doors import Doors, Here, Visit
 from console.web.forms import Typed
-from console.web.pages import account, cases, holds, people
+from console.web.pages import account, case_acts, holds, people, standing
 from console.web.problems import sentence
 from retention.errors import Refused, UsageError
 from retention.origin import Origin
@@ -21,7 +21,7 @@ from storage.rehearsal import pasted
 
 doors = Doors()
 OPERATIONS: Mapping[str, Operation] = {
-    one.name: one for one in (*account.OPERATIONS, *cases.OPERATIONS, *holds.OPERATIONS, *people.OPERATIONS)
+    one.name: one for subject in (account, case_acts, holds, people, standing) for one in subject.OPERATIONS
 }
 
 
