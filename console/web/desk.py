@@ -15,6 +15,7 @@ from retention.log_files import LogFiles
 from retention.schedule import Schedule
 from storage.dispositions import Dispositions
 from storage.documents import Documents
+from storage.hold_care import HoldCare
 from storage.holding import Holding
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import Sealer
@@ -59,6 +60,10 @@ class Desk:
     @property
     def staff(self) -> Staff:
         return Staff(ledger=self.ledger, now=self.now)
+
+    @property
+    def hold_care(self) -> HoldCare:
+        return HoldCare(ledger=self.ledger, schedule=self.schedule, now=self.now)
 
     def title_of(self, record_type: str) -> str:
         """What a record type is called; its id when the schedule in force no longer has it."""

@@ -224,7 +224,8 @@ def _return(desk: Desk, by: Signing, values: Values) -> None:
     desk.dispositions.return_case(values["case"], by, values["reason"])
 
 
-def _tell(desk: Desk, values: Values) -> list[tuple[str, str]]:
+def _tell(visit: Visit, values: Values) -> list[tuple[str, str]]:
+    desk = visit.desk
     case = desk.ledger.cases.get(values["case"])
     told = [
         ("Case", case.id),

@@ -70,7 +70,18 @@ def _holds(visit: Visit) -> list[Waiting]:
     found, who = [], visit.who.name
     for file in knowing.known(visit):
         path = f"/holds/{file.id}"
-        if file.unconfirmed:
+        if file.state.keeps and who in file.unacknowledged:
+            why = "you were told of it: keep what it covers, and acknowledge it"
+            found.append(
+                Waiting(path=path, title=f"Told of hold {file.id}", why=why, yours=True, grave="wait")
+            )
+        if file.state is HoldState.REQUESTED:
+            yours = visit.may(Act.PLACE_HOLD) or (visit.may(Act.VERIFY_REQUEST) and file.unverified)
+            why = "a custodian decides whether it is placed; until then it keeps nothing"
+            if file.unverified:
+                why = "counsel has not verified it, and nobody has decided on it: it keeps nothing"
+            found.append(Waiting(path=path, title=f"Request {file.id}", why=why, yours=yours, grave="wait"))
+        elif file.unconfirmed:
             late = file.provisional_until is not None and file.provisional_until <= visit.desk.now()
             yours = visit.may(Act.CONFIRM_HOLD) and file.placed_by != who
             why = "a second person has to confirm it"
