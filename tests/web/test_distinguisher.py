@@ -24,6 +24,7 @@ from console.web.doors import admission_of
 from flows.answering import ANSWERS, answer
 from flows.settings import load_settings
 from flows.wiring import Site
+from retention.log_files import LogFolder
 from retention.permissions import Act, Role, may
 from tests.console.library import furnish
 from tests.console.twins import HIDDEN, ROLES, SECRET, Shell, twins, without_chance
@@ -78,7 +79,7 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Librar
             state = shell.library.state
             sock, clock = stack.enter_context(listening()), Still(shell.library.now)
             desk = open_desk(
-                ledger_url=f"sqlite:///{state / 'ledger.db'}", state=state, policies=shell.library.policies, log=state / "evidence" / "log",
+                ledger_url=f"sqlite:///{state / 'ledger.db'}", state=state, policies=shell.library.policies, log=LogFolder(state / "evidence" / "log"),
                 evidence=state / "evidence", origin=f"http://localhost:{sock.getsockname()[1]}", now=clock, grace_days=7,
             )  # fmt: skip
             names = {"case": case["id"], "certificate": certificate["id"], "open": hold["id"]}

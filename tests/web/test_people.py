@@ -12,8 +12,8 @@ from retention.permissions import Role
 from retention.signing import P256, generate
 from storage.ledger.drafts import DraftKind
 from storage.statements import verify_statements
-from tests.retention.authenticator import authenticator
-from tests.storage.browser import answered, b64url, credential
+from tests.retention.authenticator import authenticator, b64url
+from tests.storage.browser import answered, credential
 from tests.storage.desk import given_passkey
 from tests.web.house import PASSWORD, House
 from tests.web.test_bad_input import signature

@@ -179,7 +179,12 @@ def _done(values: Values) -> str:
 
 
 PLACE = Operation(
-    name="place-hold", title="Sign to place this hold", run=_place, tell=_tell, done=_done, leave=lambda _values: "/holds"
+    name="place-hold",
+    title="Sign to place this hold",
+    run=_place,
+    tell=_tell,
+    done=_done,
+    leave=lambda _values: "/holds",
 )
 REQUEST = Operation(
     name="request-hold", title="Sign to record this request", run=_request, tell=_tell, done=_done, leave=lambda _values: "/holds"
