@@ -40,14 +40,10 @@ def answer(site: Site, question: Question, kinds: Mapping[str, Callable[[Site, Q
 
 
 def hold_preview(site: Site, question: Question) -> Answer:
-    """``scope`` (as `scope_to_json` writes it) → what a hold with it would keep, by place, and how many cases it could stop."""
+    """``scope`` (as `scope_to_json` writes it) → what a hold with it would keep, how old it is, and how many cases it could stop."""
     _may(site, question, Act.REQUEST_HOLD, Act.PLACE_HOLD)
     found = preview(site, scope_from_json(question.body["scope"]))
-    places = [
-        {"record_type": one.record_type, "location": one.location, "store": one.store, "kept": one.kept, "of": one.of}
-        for one in found.places
-    ]  # fmt: skip
-    return {"keeps": found.keeps, "places": places, "cases": len(found.cases)}
+    return {**found.facts, "cases": len(found.cases)}
 
 
 def case_sample(site: Site, question: Question) -> Answer:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
 
 from flows.wiring import Site, frozen
 from retention.decide import KeepReason
@@ -14,13 +16,23 @@ from storage.planning import criteria_for, store_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewPlace:
-    """One location: how many of its records the hold would keep, whatever else keeps them, out of how many."""
+    """One location: how many of its records the hold would keep, whatever else keeps them, out of how many, and how old those are.
+
+    ``oldest``, ``newest``: trigger days; ``None`` where none of them has one.
+    """
 
     record_type: str
     location: str
     store: str
     kept: int
     of: int
+    oldest: date | None
+    newest: date | None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As the command line and the pages give them to programs."""
+        return {**asdict(self), "oldest": _written(self.oldest), "newest": _written(self.newest)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +45,18 @@ class Preview:
     @property
     def keeps(self) -> int:
         return sum(place.kept for place in self.places)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """``record_types``: the same by record type, of those of which it keeps something."""
+        return {
+            "keeps": self.keeps,
+            "places": [place.facts for place in self.places],
+            "record_types": [
+                _together(name, self.places)
+                for name in dict.fromkeys(place.record_type for place in self.places if place.kept)
+            ],
+        }
 
 
 def preview(site: Site, scope: Scope) -> Preview:
@@ -57,11 +81,28 @@ def preview(site: Site, scope: Scope) -> Preview:
                     store=location.store,
                     kept=survey.kept[KeepReason.HELD],
                     of=survey.population,
+                    oldest=survey.held_oldest,
+                    newest=survey.held_newest,
                 )
             )
     started = site.ledger.cases.list(state=CaseState.STARTED)
     cases = tuple(case.id for case in started if _touches(site, scope, case))
     return Preview(places=tuple(found), cases=cases)
+
+
+def _together(record_type: str, places: tuple[PreviewPlace, ...]) -> dict[str, Any]:
+    """What a hold would keep of one record type, wherever it is."""
+    own = [place for place in places if place.record_type == record_type]
+    return {
+        "record_type": record_type,
+        "kept": sum(place.kept for place in own),
+        "oldest": _written(min((place.oldest for place in own if place.oldest is not None), default=None)),
+        "newest": _written(max((place.newest for place in own if place.newest is not None), default=None)),
+    }
+
+
+def _written(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def _touches(site: Site, scope: Scope, case: Case) -> bool:

@@ -47,7 +47,8 @@ class Survey:
     """What a survey of one location found. ``kept`` counts by primary reason; ``due`` = lines written to the manifest.
 
     ``population``: all records at the location. ``oldest``: earliest trigger day among the due ones, ``past_maximum`` how
-    many of them are past their maximum. ``volume``: bytes (files) or 0. ``seconds``: footage length or 0.
+    many of them are past their maximum. ``held_oldest``, ``held_newest``: the same days of those that a hold keeps which is not
+    sealed, where they have one. ``volume``: bytes (files) or 0. ``seconds``: footage length or 0.
     ``together``: records that the due lines stand for, where a line is many that go at once (sealed under one key); else 0.
     ``withdrawn``: due lines that go before the end of their minimum, because somebody entitled withdrew them. ``spread``: records
     that are due by branch and year of their trigger; ``None`` where a location names no branch, or a year is not known.
@@ -59,6 +60,8 @@ class Survey:
     kept: Counter[KeepReason] = field(default_factory=Counter)
     oldest: date | None = None
     newest: date | None = None
+    held_oldest: date | None = None
+    held_newest: date | None = None
     past_maximum: int = 0
     volume: int = 0
     seconds: float = 0.0
@@ -71,6 +74,16 @@ class Survey:
     def records(self) -> int:
         """How many records are due: what limits and people count."""
         return self.together or self.due
+
+    def note_due(self, *days: date) -> None:
+        """Trigger days of due records."""
+        self.oldest = min(days if self.oldest is None else (self.oldest, *days))
+        self.newest = max(days if self.newest is None else (self.newest, *days))
+
+    def note_held(self, *days: date) -> None:
+        """Trigger days of records that an open hold keeps."""
+        self.held_oldest = min(days if self.held_oldest is None else (self.held_oldest, *days))
+        self.held_newest = max(days if self.held_newest is None else (self.held_newest, *days))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ class Enforcing:
     def place(
         self, scope: Scope, matter: Matter, by: Signing, *, sealed: bool = False, continuing: bool = True,
         review_every_days: int | None = 90, need_to_know: Iterable[str] = (), nondisclosure_until: date | None = None,
-        links: Iterable[str] = (), told: Iterable[str] = (), instead_of: HoldFile | None = None,
+        links: Iterable[str] = (), told: Iterable[str] = (),
     ) -> Placed:  # fmt: skip
         """Place a hold (`Holding.place`) and make it effective: it is when this returns.
 
@@ -80,7 +80,6 @@ class Enforcing:
             nondisclosure_until=nondisclosure_until,
             links=links,
             told=told,
-            instead_of=instead_of,
         )
         return self.resume(file.id, actor=by.person.name)
 

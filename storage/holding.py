@@ -16,7 +16,7 @@ from retention.holds import CounselVerification, HoldState, Matter, MatterKind, 
 from retention.permissions import Act
 from storage.hold_steps import Steps, new_hold_id
 from storage.ledger.holds import HoldFile
-from storage.seeing import seen
+from storage.seeing import known_to, seen
 from storage.signatures import Signing, authorise
 
 PROVISIONAL = timedelta(days=14)
@@ -114,6 +114,18 @@ class Holding(Steps):
         if scope == file.scope or not file.scope.covers(scope):
             raise Refused(f"this scope is not within that of hold {id}", "to keep more: retention hold widen")
         return file
+
+    def narrow(self, id: str, scope: Scope, by: Signing, *, as_id: str | None = None) -> HoldFile:
+        """Place a narrower hold beside this one: of the same matter, with its lists, linked to it. Raises what `check_narrower` raises.
+
+        Both keep until the release of the wide one, which is requested apart, is over. ``as_id``: from `new_hold_id`.
+        """
+        old = self.check_narrower(id, scope, by)
+        return self.place(
+            scope, old.matter, by, sealed=old.sealed, continuing=old.continuing, need_to_know=known_to(old) if old.sealed else (),
+            nondisclosure_until=old.nondisclosure_until, links=[old.id], told=old.told, review_every_days=old.review_every_days,
+            instead_of=old, id=as_id,
+        )  # fmt: skip
 
     def take_effect(self, file: HoldFile, *, actor: str) -> HoldFile:
         """Every store in scope has confirmed a hold that was *placing*: it is *provisional*, or *active* if it was confirmed before it

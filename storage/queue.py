@@ -31,6 +31,12 @@ class Queue:
 
     approve: tuple[str, ...] = ()
     agree: tuple[str, ...] = ()
+    decide: tuple[str, ...] = ()
+    """Requests that a custodian places or declines."""
+    verify: tuple[str, ...] = ()
+    """Requests that counsel has not looked at; a custodian has them among those to decide on."""
+    acknowledge: tuple[str, ...] = ()
+    """Holds that the person was told of."""
     confirm: tuple[str, ...] = ()
     release: tuple[str, ...] = ()
     review: tuple[str, ...] = ()
@@ -50,13 +56,16 @@ def queue(
     on = now.astimezone(schedule.library.zone).date()
     holds = all_seen(ledger, person.name)
     confirms, places = may(person.role, Act.CONFIRM_HOLD), may(person.role, Act.PLACE_HOLD)
-    seconds = may(person.role, Act.SECOND)
+    verifies, seconds = may(person.role, Act.VERIFY_REQUEST) and not places, may(person.role, Act.SECOND)
     return Queue(
         approve=tuple(_cases(ledger, dispositions, person)) if seconds else (),
         agree=tuple(_standing(ledger, schedule, person, on)) if seconds else (),
+        decide=_chosen(holds, places, lambda one: one.state is HoldState.REQUESTED),
+        verify=_chosen(holds, verifies, lambda one: one.unverified),
+        acknowledge=_chosen(holds, True, lambda one: one.state.keeps and person.name in one.unacknowledged),
         confirm=_chosen(holds, confirms, lambda one: one.unconfirmed and one.placed_by != person.name),
         release=_chosen(holds, confirms, lambda one: one.state is HoldState.RELEASE_REQUESTED and _asked(one) != person.name),
-        review=_chosen(holds, places, lambda one: one.review_on is not None and one.review_on <= on),
+        review=_chosen(holds, places, lambda one: one.state.keeps and one.review_on is not None and one.review_on <= on),
         ethics=(str(on.year),) if seconds and required.ethics and not ledger.steps.acknowledged(person.name, on.year) else (),
     )  # fmt: skip
 

@@ -6,6 +6,8 @@ in an event.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from retention.errors import UsageError
 from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Event, Ledger
@@ -36,6 +38,11 @@ def seen(ledger: Ledger, id: str, person: str | None) -> HoldFile:
 def all_seen(ledger: Ledger, person: str | None, *, released: bool = False) -> list[HoldFile]:
     """The holds this person may see, newest first."""
     return [file for file in ledger.holds.list(released=released) if may_see(file, person)]
+
+
+def linked_with(file: HoldFile, others: Iterable[HoldFile]) -> list[str]:
+    """Ids of those of the others that it is linked with, from either side. ``others``: holds that whoever asks may see."""
+    return [other.id for other in others if other.id in file.links or file.id in other.links]
 
 
 def hidden(ledger: Ledger, person: str | None) -> frozenset[str]:

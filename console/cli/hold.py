@@ -13,7 +13,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from console.cli import times, words
-from console.cli.answer import Answer, Line, Table, bad, good, heading, number
+from console.cli.answer import Answer, Line, Table, bad, day, good, heading, number
 from console.cli.documents import content_of, read_subjects
 from console.cli.exits import worst
 from console.cli.hold_lines import hold_facts, hold_lines
@@ -279,7 +279,14 @@ def _preview(site: Site, scope: Scope) -> Answer:
     """Count what the hold would keep, whatever else keeps it. Nothing is written anywhere."""
     found = preview_of(site, scope)
     rows = [
-        (f"{one.record_type}/{one.location}", one.store, number(one.kept), number(one.of))
+        (
+            f"{one.record_type}/{one.location}",
+            one.store,
+            number(one.kept),
+            number(one.of),
+            day(one.oldest),
+            day(one.newest),
+        )
         for one in found.places
     ]
     stops = f" and could stop {words.plural(len(found.cases), 'case')}" if found.cases else ""
@@ -287,11 +294,8 @@ def _preview(site: Site, scope: Scope) -> Answer:
         heading(
             f"Preview: nothing was placed. The hold would keep {words.plural(found.keeps, 'record')}{stops}."
         ),
-        Table(heads=("where", "store", "keeps", "of"), rows=rows, right=frozenset({2, 3})),
+        Table(
+            heads=("where", "store", "keeps", "of", "oldest", "newest"), rows=rows, right=frozenset({2, 3})
+        ),
     ]
-    places = [
-        {"record_type": one.record_type, "location": one.location, "store": one.store, "kept": one.kept, "of": one.of}
-        for one in found.places
-    ]  # fmt: skip
-    body = {"keeps": found.keeps, "places": places, "cases": list(found.cases)}
-    return Answer(command="hold.preview", body=body, lines=lines)
+    return Answer(command="hold.preview", body={**found.facts, "cases": list(found.cases)}, lines=lines)

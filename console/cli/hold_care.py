@@ -163,9 +163,7 @@ def document(
 
 
 def _chosen(file: HoldFile, wanted: str | None) -> str:
-    digests = [file.matter.document_digest, *(step.document_digest for step in file.actions)]
-    known = list(dict.fromkeys(digest for digest in digests if digest))
-    found = [digest for digest in known if wanted is None or digest.startswith(wanted.lower())]
+    found = [digest for digest in file.documents if wanted is None or digest.startswith(wanted.lower())]
     if not found:
         raise UsageError(f"hold {file.id} has no such document", f"see: retention hold show {file.id}")
     if len(found) > 1:

@@ -6,7 +6,6 @@ A hold is widened itself, barriers and all. It is never narrowed: a narrower one
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,22 +21,12 @@ from console.cli.site import opened
 from retention.errors import UsageError
 from retention.holds import Scope
 from retention.permissions import Act
+from retention.widening import Restriction, conflicts, widened
 from storage.seeing import seen
 from storage.signatures import authorise
 
 _SCOPE = Parameter(name="*", group="Scope")
 _NOTHING = ScopeOptions()
-
-
-class Restriction(StrEnum):
-    """A field of a hold's scope."""
-
-    RECORD_TYPE = "record-type"
-    STORE = "store"
-    SUBJECT = "subject"
-    CAMERA = "camera"
-    BRANCH = "branch"
-    TIME = "time"
 
 
 def widen(
@@ -65,51 +54,10 @@ def widen(
 
 def _wider(before: Scope, added: Scope, lifted: frozenset[Restriction]) -> Scope:
     """The scope with what was added to it. Raises `UsageError` where adding would restrict what was not."""
-    given = (
-        (Restriction.RECORD_TYPE, before.record_types, added.record_types),
-        (Restriction.STORE, before.stores, added.stores),
-        (Restriction.SUBJECT, before.subjects, added.subjects),
-        (Restriction.CAMERA, before.cameras, added.cameras),
-        (Restriction.BRANCH, before.branches, added.branches),
-    )
-    for name, own, more in given:
-        if more and not own:
-            raise UsageError(
-                f"the hold keeps whatever the {name.value} is",
-                f"leave out --{name.value}: it would narrow it",
-            )
-        if more and name in lifted:
-            raise UsageError(f"--{name.value} beside --any {name.value}", "give one of the two")
-    if Restriction.TIME in lifted:
-        times = Scope()
-    else:
-        times = Scope(
-            since=before.since
-            if before.since is None or added.since is None
-            else min(before.since, added.since),
-            until=before.until
-            if before.until is None or added.until is None
-            else max(before.until, added.until),
-            margin_before=max(before.margin_before, added.margin_before),
-            margin_after=max(before.margin_after, added.margin_after),
-        )
-        if (added.since is not None and before.since is None) or (
-            added.until is not None and before.until is None
-        ):
-            raise UsageError(
-                "the hold has no bound on that side of its time", "leave it out: it would narrow it"
-            )
-
-    return replace(
-        times,
-        record_types=frozenset()
-        if Restriction.RECORD_TYPE in lifted
-        else before.record_types | added.record_types,
-        stores=frozenset() if Restriction.STORE in lifted else before.stores | added.stores,
-        subjects=frozenset() if Restriction.SUBJECT in lifted else before.subjects | added.subjects,
-        cameras=frozenset() if Restriction.CAMERA in lifted else before.cameras | added.cameras,
-        branches=frozenset() if Restriction.BRANCH in lifted else before.branches | added.branches,
-    )
+    for restriction, told in conflicts(before, added, lifted).items():
+        option = "--from, --until" if restriction is Restriction.TIME else f"--{restriction.value}"
+        raise UsageError(told, f"leave out {option}, or --any {restriction.value}")
+    return widened(before, added, lifted)
 
 
 def narrow(
@@ -129,13 +77,11 @@ def narrow(
         signatory = site.signatory(as_, key_file)
         narrower = scope_of(session, site, scope)
         content = content_of(document)
-        old = site.holding.check_narrower(hold, narrower, signatory)
+        site.holding.check_narrower(hold, narrower, signatory)
+        site.enforcing.check(narrower)
         site.documents.keep(content)
-        placed = site.enforcing.place(
-            narrower, old.matter, signatory, sealed=old.sealed, continuing=old.continuing, need_to_know=old.need_to_know,
-            nondisclosure_until=old.nondisclosure_until, links=[old.id], told=old.told, review_every_days=old.review_every_days,
-            instead_of=old,
-        )  # fmt: skip
+        placing = site.holding.narrow(hold, narrower, signatory)
+        placed = site.enforcing.resume(placing.id, actor=as_)
         released = site.holding.request_release(hold, signatory, content)
         answer = in_force(site, "hold.narrow", placed)
         body = {**answer.body, "replaces": hold_facts(released, linked(site, released, as_))}

@@ -20,6 +20,9 @@ WAITING = 3
 _TOLD = {
     "approve": ("Cases to approve", "retention case show {}"),
     "agree": ("Standing approvals to agree to", "retention standing agree {}"),
+    "decide": ("Requests to place or to decline", "retention hold show {}"),
+    "verify": ("Requests to verify", "retention hold show {}"),
+    "acknowledge": ("Holds that you were told of", "retention hold acknowledge {}"),
     "confirm": ("Holds to confirm", "retention hold confirm {}"),
     "release": ("Releases of holds to approve", "retention hold release {}"),
     "review": ("Holds to review", "retention hold show {}"),

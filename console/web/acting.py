@@ -15,11 +15,12 @@ from typing import Any
 
 from starlette.responses import Response
 
+from console.web import knowing
 from console.web.desk import Desk
 from console.web.doors import Visit
 from console.web.problems import NotFound
 from retention.document import JSON, encode
-from retention.errors import Refused, RetentionError
+from retention.errors import Refused, RetentionError, UsageError
 from retention.origin import Origin
 from retention.signed import Signed
 from retention.signing import PublicKey
@@ -34,15 +35,17 @@ Values = Mapping[str, Any]
 class Operation:
     """``run``: does it, as `Signing` says who. ``tell``: what it is about, in words, as pairs. ``done``: where to go on.
 
-    ``leave``: where to go without signing, when that is another page.
+    ``leave``: where to go without signing, when that is another page. ``then``: the name and values of what is to be signed next, for an
+    act of two signatures. With ``hold`` among its values only those who may know of that hold get to see it.
     """
 
     name: str
     title: str
     run: Callable[[Desk, Signing, Values], object]
-    tell: Callable[[Desk, Values], list[tuple[str, str]]]
+    tell: Callable[[Visit, Values], list[tuple[str, str]]]
     done: Callable[[Values], str]
     leave: Callable[[Values], str] | None = None
+    then: Callable[[Values], tuple[str, Values]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,20 +99,36 @@ def waiting(visit: Visit, id: str, operations: Mapping[str, Operation]) -> ToSig
     draft = visit.desk.ledger.drafts.get(id, visit.who.name, DraftKind.TO_SIGN, visit.desk.now())
     if draft is None:
         raise NotFound
-    return ToSign(draft=draft, operation=operations[draft.body["act"]])
+    act = ToSign(draft=draft, operation=operations[draft.body["act"]])
+    if "hold" in act.values:
+        knowing.found(visit, act.values["hold"])
+    return act
 
 
-def carry_out(visit: Visit, act: ToSign, by: Signing) -> str:
-    """Do it, once. Returns where to go on. Whatever fails leaves everything as it was."""
+def go_on(visit: Visit, act: ToSign, operations: Mapping[str, Operation]) -> Response:
+    """After it was done: to the next signature, or to what was done."""
+    if act.operation.then is not None:
+        name, values = act.operation.then(act.values)
+        try:
+            return rehearse(visit, operations[name], values)
+        except (
+            Refused,
+            UsageError,
+        ):  # somebody was there between the two: its page says what can be done now
+            pass
+    return visit.see(act.operation.done(act.values))
+
+
+def carry_out(visit: Visit, act: ToSign, by: Signing) -> None:
+    """Do it, once. Whatever fails leaves everything as it was."""
     desk = visit.desk
     if not desk.ledger.drafts.use(act.draft, desk.now()):
-        return act.operation.done(act.values)
+        return
     try:
         act.operation.run(desk, by, act.values)
     except RetentionError:
         desk.ledger.drafts.give_back(act.draft, desk.now())
         raise
-    return act.operation.done(act.values)
 
 
 def presigned(visit: Visit, act: ToSign, public: PublicKey, signed: Signed) -> Presigned:

@@ -25,6 +25,10 @@ from console.web.pages import (
     certificates,
     events,
     forecast,
+    hold_care,
+    hold_change,
+    hold_life,
+    hold_new,
     holds,
     oidc,
     people,
@@ -63,7 +67,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.add_middleware(Guard, desk=desk)
     app.mount("/static", Static(directory=STATIC), name="static")
     for doors in (
-        sign_in.doors, oidc.doors, queue.doors, cases.doors, holds.doors, certificates.doors, events.doors, schedule.doors, account.doors, people.doors, asking.doors, forecast.doors, standing.doors, signing.doors,
+        sign_in.doors, oidc.doors, queue.doors, cases.doors, hold_new.doors, holds.doors, hold_life.doors, hold_change.doors, hold_care.doors, certificates.doors, events.doors, schedule.doors, account.doors, people.doors, asking.doors, forecast.doors, standing.doors, signing.doors,
         _document(app),
     ):  # fmt: skip
         for door in doors:

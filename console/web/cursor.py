@@ -12,10 +12,12 @@ from console.web.problems import NotFound
 from retention.errors import LedgerUnavailable
 
 _ROW = "console-cursor"
+_WIDTH = 96
+"""Bytes: every cursor is as long, or its length would tell how many digits a number has."""
 
 
 def seal(desk: Desk, *where: str | int) -> str:
-    sealed = desk.sealer.seal(json.dumps(where).encode(), _ROW)
+    sealed = desk.sealer.seal(json.dumps(where).encode().ljust(_WIDTH), _ROW)
     return base64.urlsafe_b64encode(sealed).decode("ascii").rstrip("=")
 
 

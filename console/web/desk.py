@@ -17,6 +17,7 @@ from retention.schedule import Schedule
 from storage.clearing import NONE
 from storage.dispositions import Dispositions
 from storage.documents import Documents
+from storage.hold_care import HoldCare
 from storage.holding import Holding
 from storage.ledger.ledger import Ledger
 from storage.ledger.sealing import Sealer
@@ -68,6 +69,10 @@ class Desk:
     @property
     def staff(self) -> Staff:
         return Staff(ledger=self.ledger, now=self.now)
+
+    @property
+    def hold_care(self) -> HoldCare:
+        return HoldCare(ledger=self.ledger, schedule=self.schedule, now=self.now)
 
     def title_of(self, record_type: str) -> str:
         """What a record type is called; its id when the schedule in force no longer has it."""

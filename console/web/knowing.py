@@ -6,14 +6,13 @@ from collections.abc import Iterable
 
 from console.web.doors import Visit
 from console.web.problems import NotFound
-from retention.permissions import Act
 from storage.ledger.holds import HoldFile
-from storage.seeing import may_see
+from storage.seeing import linked_with, may_see
 
 
 def may_know(visit: Visit, file: HoldFile) -> bool:
-    """Of a sealed hold: those on its need-to-know list, as far as their role reads matters at all."""
-    return not file.sealed or (visit.may(Act.READ_MATTERS) and may_see(file, visit.who.name))
+    """Of a sealed hold: those on its need-to-know list. What it is about their role decides, as of any hold."""
+    return may_see(file, visit.who.name)
 
 
 def known(visit: Visit) -> tuple[HoldFile, ...]:
@@ -27,6 +26,11 @@ def found(visit: Visit, id: str) -> HoldFile:
         if file.id == id:
             return file
     raise NotFound
+
+
+def linked(visit: Visit, file: HoldFile) -> list[str]:
+    """Ids of the holds it is linked with, from either side, that this person may know of."""
+    return linked_with(file, known(visit))
 
 
 def hidden(visit: Visit) -> frozenset[str]:

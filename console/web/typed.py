@@ -8,7 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from console.cli import times
+from retention.errors import UsageError
+
 Value = TypeVar("Value")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Wrong(ValueError):
@@ -76,6 +80,17 @@ def moment(text: str, zone: ZoneInfo) -> datetime | None:
         "The clock showed this time twice when summer time ended. Add the offset: "
         f"{local:%Y-%m-%d %H:%M}{_offset(first)} for the first, {_offset(second)} for the second."
     )
+
+
+def bound(text: str, zone: ZoneInfo, *, last: bool = False) -> datetime | None:
+    """A moment; or a day alone, which begins with its first moment, and as the ``last`` one ends with its last."""
+    if not _DAY.fullmatch(text):
+        return moment(text, zone)
+    day(text)
+    try:
+        return times.end(text, zone) if last else times.beginning(text, zone)
+    except UsageError:
+        raise Wrong("This time is out of range.") from None
 
 
 def minutes(text: str) -> timedelta:

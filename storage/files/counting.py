@@ -7,13 +7,27 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from retention import dates
-from retention.decide import Criteria, Decision, Due
+from retention.decide import Criteria, Decision, Due, KeepReason
 from retention.schedule import TreeLocation
 from storage.contract import Survey
 from storage.files.facts import Sighting
 
 _LINES_AT_ONCE = 500
 _TOLD_EVERY = 1000
+
+
+class _Range:
+    """The earliest and the latest of some moments."""
+
+    def __init__(self) -> None:
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+
+    def add(self, moment: datetime) -> None:
+        if self.first is None or moment < self.first:
+            self.first = moment
+        if self.last is None or moment > self.last:
+            self.last = moment
 
 
 class Counting:
@@ -26,8 +40,8 @@ class Counting:
         self._write = write
         self._progress = progress
         self._result = Survey(location=criteria.location.name)
-        self._earliest: datetime | None = None
-        self._latest: datetime | None = None
+        self._due = _Range()
+        self._held = _Range()
         self._waiting: list[bytes] = []
         location = criteria.location
         cameras = location.cameras if isinstance(location, TreeLocation) else {}
@@ -44,6 +58,8 @@ class Counting:
             self._progress(result.population)
         if not isinstance(decision, Due):
             result.kept[decision.primary] += 1
+            if decision.primary is KeepReason.HELD and seen.trigger is not None:
+                self._held.add(seen.trigger)
             return False
         result.due += 1
         if decision.maximum is not None and decision.days_past_maximum(self._criteria.on) > 0:
@@ -53,8 +69,7 @@ class Counting:
             result.seconds += (seen.end - seen.start).total_seconds()
         trigger = seen.trigger
         assert trigger is not None  # nothing is due without a trigger
-        self._earliest = trigger if self._earliest is None or trigger < self._earliest else self._earliest
-        self._latest = trigger if self._latest is None or trigger > self._latest else self._latest
+        self._due.add(trigger)
         result.spread[self._branches.get(seen.camera), self._year_of(trigger)] += 1
         return True
 
@@ -68,8 +83,11 @@ class Counting:
         """What was counted. Findings are the caller's."""
         self._hand_on()
         self._progress(self._result.population)
-        self._result.oldest = self._day(self._earliest)
-        self._result.newest = self._day(self._latest)
+        self._result.oldest, self._result.newest = self._day(self._due.first), self._day(self._due.last)
+        self._result.held_oldest, self._result.held_newest = (
+            self._day(self._held.first),
+            self._day(self._held.last),
+        )
         return self._result
 
     def _hand_on(self) -> None:

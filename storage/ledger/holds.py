@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from retention.errors import LedgerUnavailable, Refused, UsageError
-from retention.holds import Hold, HoldState, Matter, Scope
+from retention.holds import CounselVerification, Hold, HoldState, Matter, Scope
 from retention.records import Personal
 from storage.ledger import tables
 from storage.ledger.connection import Entry, LedgerConnection, stamp, unstamp
@@ -109,9 +109,20 @@ class HoldFile:
         return self.state is HoldState.PROVISIONAL or self.lapsed
 
     @property
+    def unverified(self) -> bool:
+        """A request that counsel has not looked at."""
+        return self.state is HoldState.REQUESTED and self.matter.counsel is CounselVerification.UNVERIFIED
+
+    @property
     def unacknowledged(self) -> tuple[str, ...]:
         """Who was told and has not said yet that they know."""
         return tuple(name for name in self.told if name not in self.done_by("acknowledge"))
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """SHA-256 (hex) of what was served for it and given for its steps."""
+        digests = (self.matter.document_digest, *(step.document_digest for step in self.actions))
+        return tuple(dict.fromkeys(digest for digest in digests if digest))
 
     def done_by(self, action: str) -> tuple[str, ...]:
         """Who did that, in order, over the whole life of the hold."""

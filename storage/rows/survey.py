@@ -144,6 +144,8 @@ def survey(
             continue
         if isinstance(seen.decision, Keep):
             result.kept[seen.decision.primary] += 1
+            if seen.decision.primary is KeepReason.HELD and seen.trigger is not None:
+                result.note_held(_day(seen.trigger, criteria))
             continue
         waiting.append(write_row(_line(look, seen)))
         if len(waiting) == _LINES_AT_ONCE:
@@ -173,10 +175,13 @@ def _count(result: Survey, seen: RowSeen, decision: Due, criteria: Criteria) -> 
     if decision.maximum is not None and decision.days_past_maximum(criteria.on) > 0:
         result.past_maximum += 1
     assert seen.trigger is not None  # nothing is due without a trigger
-    day = dates.local_day(seen.trigger, criteria.location.zone, criteria.library.zone)
-    result.oldest = day if result.oldest is None else min(day, result.oldest)
-    result.newest = day if result.newest is None else max(day, result.newest)
+    day = _day(seen.trigger, criteria)
+    result.note_due(day)
     result.spread[None, day.year] += 1
+
+
+def _day(trigger: date | datetime, criteria: Criteria) -> date:
+    return dates.local_day(trigger, criteria.location.zone, criteria.library.zone)
 
 
 def _withdrawn(location: str, count: int) -> Iterator[Finding]:

@@ -60,14 +60,15 @@ class Count:
             self._progress(survey.population)
         if isinstance(decision, Keep):
             survey.kept[decision.primary] += objects
+            if decision.primary is KeepReason.HELD:
+                survey.note_held(*triggers)
             return False
         self._write(write_line(line))
         survey.due += 1
         survey.together += objects
         survey.past_maximum += decision.days_past_maximum(self._criteria.on) > 0
+        survey.note_due(*triggers)
         first, last = triggers
-        survey.oldest = first if survey.oldest is None else min(first, survey.oldest)
-        survey.newest = last if survey.newest is None else max(last, survey.newest)
         # Branches are sealed with the objects, and of a cohort only the first and the last trigger are known.
         survey.spread[None, first.year if first.year == last.year else None] += objects
         return True

@@ -127,11 +127,15 @@ def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) 
     marks: list[sa.ColumnElement[Any]] = (
         [truth for truth, _ in reasons] if values.groups_by_truths else [question.reason(holds)]
     )
+    moment = values.rank(question.trigger)
+    held = next((number for number, (_, reason) in enumerate(reasons) if reason is KeepReason.HELD), None)
+    if held is not None:  # a hold keeps what has no time too, or none that Python could carry
+        moment = sa.case((sa.not_(values.missing(question.trigger)), moment), else_=sa.null())
     each = (
         sa.select(
             *(mark.label(f"mark_{number}") for number, mark in enumerate(marks)),
             values.form(question.trigger).label("form"),
-            values.rank(question.trigger).label("moment"),
+            moment.label("moment"),
             late.label("late"),
         )
         .select_from(question.table)
@@ -141,13 +145,21 @@ def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) 
     is_due = (
         sa.not_(either(*marked)) if values.groups_by_truths else marked[0] == sa.literal_column(f"'{DUE}'")
     )
+    shown = is_due
+    if held is not None:
+        is_held = (
+            sa.and_(sa.not_(either(*marked[:held])), marked[held])
+            if values.groups_by_truths
+            else marked[0] == sa.literal_column(f"'{KeepReason.HELD.value}'")
+        )
+        shown = sa.or_(is_due, is_held)
     oldest, newest = sa.func.min(each.c.moment), sa.func.max(each.c.moment)
-    # Shown for the due ones alone: what is kept may hold times that Python cannot carry. Asked of each group, not of each row.
+    # Not shown for what else is kept: it may hold times that Python cannot carry. Asked of each group, not of each row.
     counted = sa.select(
         each.c.form,
         sa.func.count(),
-        sa.case((is_due, oldest), else_=sa.null()),
-        sa.case((is_due, newest), else_=sa.null()),
+        sa.case((shown, oldest), else_=sa.null()),
+        sa.case((shown, newest), else_=sa.null()),
         sa.func.sum(each.c.late),
         *marked,
     ).group_by(*marked, each.c.form)
@@ -158,13 +170,14 @@ def count(question: Question, connection: sa.Connection, holds: Sequence[Hold]) 
             word = next((reason for it, (_, reason) in zip(told, reasons, strict=True) if it), DUE)
         else:
             word = told[0]
-        if word != DUE:
-            found.kept[KeepReason(word)] += int(many)
+        days = [_day(question, form, raw) for raw in (first, last) if raw is not None]
+        if word == DUE:
+            found.past_maximum += int(past)
+            found.note_due(*days)
             continue
-        found.past_maximum += int(past)
-        days = [_day(question, form, raw) for raw in (first, last)]
-        found.oldest = min(day for day in (found.oldest, *days) if day is not None)
-        found.newest = max(day for day in (found.newest, *days) if day is not None)
+        found.kept[KeepReason(word)] += int(many)
+        if word == KeepReason.HELD and days:
+            found.note_held(*days)
     return found
 
 

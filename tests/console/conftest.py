@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.console.library import NOW, Library, build
-
-SET_UP = datetime(2025, 1, 2, 12, 0, tzinfo=UTC)
+from tests.console.library import Library, build, furnish
 
 
 @pytest.fixture(scope="session")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """State and keys of a new site (``new``) and of one with two custodians (``staffed``), made once and copied."""
-    root = tmp_path_factory.mktemp("furnished")
-    library = build(root)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in library.settings().items():
-            patch.setenv(name, value)
-        # Set up long ago: a command with the real clock may run in it, too.
-        library.now = SET_UP
-        library.done("db", "upgrade")
-        library.now = NOW
-        shutil.copytree(library.state, root / "new" / "state")
-        library.add_people("ada", "bela")
-        shutil.copytree(library.state, root / "staffed" / "state")
-        shutil.copytree(root / "keys", root / "staffed" / "keys")
-    return root
+    return furnish(tmp_path_factory.mktemp("furnished"))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sqlite3
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -15,9 +16,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from console.cli.main import main
 
 NOW = datetime(2035, 6, 15, 18, 0, tzinfo=UTC)
+SET_UP = datetime(2025, 1, 2, 12, 0, tzinfo=UTC)
 """Noon in the library's zone."""
 
 POLICIES = """\
@@ -236,6 +240,23 @@ def build(root: Path) -> Library:
             root / "cameras" / "recordings" / f"{at:%Y-%m-%d}" / f"{at:%H}" / "door" / f"{at:%M.%S}.mp4", at
         )
     return library
+
+
+def furnish(root: Path) -> Path:
+    """State and keys of a new site (``new``) and of one with the custodians ada and bela (``staffed``), to be copied."""
+    library = build(root)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in library.settings().items():
+            patch.setenv(name, value)
+        # Set up long ago: a command with the real clock may run in it, too.
+        library.now = SET_UP
+        library.done("db", "upgrade")
+        library.now = NOW
+        shutil.copytree(library.state, root / "new" / "state")
+        library.add_people("ada", "bela")
+        shutil.copytree(library.state, root / "staffed" / "state")
+        shutil.copytree(root / "keys", root / "staffed" / "keys")
+    return root
 
 
 def _loans() -> list[tuple[int, int, str, str | None, int]]:

@@ -12,7 +12,7 @@ from retention.decide import Due, KeepReason, decide
 from retention.holds import Hold, HoldState, Scope
 from retention.records import Personal
 from tests.contract.conftest import Build
-from tests.contract.harness import ON, HarnessFactory, Seed, StoreHarness, Supports
+from tests.contract.harness import ON, ZONE, HarnessFactory, Seed, StoreHarness, Supports
 from tests.contract.shelf import (
     ADA,
     BELA,
@@ -160,6 +160,12 @@ def test_what_a_hold_covers_is_withheld_and_nothing_else(
     assert found.kept[KeepReason.HELD] == sum(
         keeps(one, supports, criteria.location.subject) for one in seeds
     )
+    days = [
+        one.trigger.astimezone(ZONE).date()
+        for one in seeds
+        if one.trigger is not None and keeps(one, supports, criteria.location.subject)
+    ]
+    assert (found.held_oldest, found.held_newest) == ((min(days), max(days)) if days else (None, None))
     done = destroy(harness, lines, held)
     assert set(done.chosen) == free
     assert done.absent == []

@@ -64,6 +64,10 @@ TYPES = {"loans": "standing", "rooms": "standing", "fees": "two-person"}
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    return furnish(tmp_path, monkeypatch)
+
+
+def furnish(root: Path, patch: pytest.MonkeyPatch) -> Settings:
     """A site of three record types, set up and current; its settings come from the environment, as in production."""
     parts = [
         RECORD_TYPE.format(
@@ -71,8 +75,8 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         )
         for name, approval in TYPES.items()
     ]
-    (tmp_path / "policies.toml").write_text(SCHEDULE + "".join(parts), encoding="utf-8")
-    with closing(sqlite3.connect(tmp_path / "library.db")) as connection, connection:
+    (root / "policies.toml").write_text(SCHEDULE + "".join(parts), encoding="utf-8")
+    with closing(sqlite3.connect(root / "library.db")) as connection, connection:
         for name in TYPES:
             connection.execute(
                 f"create table {name} (id integer primary key not null, patron text, name text, finished timestamp)"
@@ -83,10 +87,10 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
             ]
             connection.executemany(f"insert into {name} values (?, ?, ?, ?)", rows)
     for setting, value in {
-        "POLICIES": "policies.toml", "STATE_DIR": "state", "KEYRING": "keys", "STORES__ILS__URL": f"sqlite:///{tmp_path / 'library.db'}",
+        "POLICIES": "policies.toml", "STATE_DIR": "state", "KEYRING": "keys", "STORES__ILS__URL": f"sqlite:///{root / 'library.db'}",
     }.items():  # fmt: skip
-        monkeypatch.setenv(f"RETENTION_{setting}", value)
-    monkeypatch.chdir(tmp_path)
+        patch.setenv(f"RETENTION_{setting}", value)
+    patch.chdir(root)
     settings = load_settings()
     site = Site(settings)
     site.set_up()

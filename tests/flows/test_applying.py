@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from contextlib import closing
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 
@@ -21,19 +24,22 @@ from flows.reminding import remind
 from flows.settings import Settings
 from flows.settling import Prepared, settle
 from flows.wiring import Site
+from retention.holds import Scope
+from retention.records import Personal
 from retention.schedule import RecordType
 from storage.ledger.cases import Case, CaseState
 from storage.planning import Plan
-from tests.flows.conftest import CANARY, DUE, KEPT, left
-from tests.flows.test_reminders import person
+from tests.console.twins import without_chance
+from tests.flows.conftest import CANARY, DUE, KEPT, furnish, left
+from tests.flows.test_reminders import MATTER, person
 
 CONTROL = "Qwertycontrol"
 """Written into Prefect's database on purpose, so that the search is known to find what is there."""
 
 
 @flow(name="control", persist_result=False)
-def control() -> None:
-    create_markdown_artifact(CONTROL, key="control")
+def control(word: str) -> None:
+    create_markdown_artifact(word, key="control")
 
 
 @flow(name="with-progress", persist_result=False)
@@ -48,6 +54,53 @@ def with_progress() -> None:
 def stored(database: Path) -> bytes:
     """Everything in Prefect's database, its write-ahead log included."""
     return b"".join(path.read_bytes() for path in sorted(database.parent.glob(f"{database.name}*")))
+
+
+def all_written(database: Path) -> None:
+    """Until what was sent in the background before is there too."""
+    word = f"{CONTROL}{time.monotonic_ns()}"
+    control(word)
+    deadline = time.monotonic() + 30
+    while word.encode() not in stored(database) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    time.sleep(3)
+    assert word.encode() in stored(database)
+
+
+RUNS = "(select id from flow_run where created >= :since and created < :until)"
+TOLD = {
+    "run": f"select name, parameters, tags, labels, context, state_name from flow_run where id in {RUNS}",
+    "run state": f"select type, name, message, data from flow_run_state where flow_run_id in {RUNS}",
+    "task": f"select name, task_key, task_inputs, tags, labels, state_name from task_run where flow_run_id in {RUNS}",
+    "task state": "select told.type, told.name, told.message, told.data from task_run_state told"
+    f" join task_run on task_run.id = told.task_run_id where task_run.flow_run_id in {RUNS}",
+    "log": f"select name, level, message from log where flow_run_id in {RUNS}",
+    "artifact": f"select key, type, data, description from artifact where flow_run_id in {RUNS}",
+}
+"""What Prefect keeps of the runs of a time."""
+CHANCE = (
+    (r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", "UUID"),
+    (r"case-c\d{8}-[0-9a-f]{8}", "case-ID"),
+    (r"127\.0\.0\.1:\d+", "SERVER"),
+    (r"^([a-z]+)-[0-9a-f]{3}(?= \|)", r"\1"),
+)
+
+
+def told_of_runs(database: Path, since: datetime, until: datetime) -> list[tuple[str, str]]:
+    """Without what differs between any two runs: ids, random names, times."""
+    given = {name: f"{at:%Y-%m-%d %H:%M:%S.%f}" for name, at in (("since", since), ("until", until))}
+    found = []
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        names = [row[0] for row in connection.execute(f"select name from flow_run where id in {RUNS}", given)]
+        for kind, query in TOLD.items():
+            for row in connection.execute(query, given):
+                text = " | ".join(map(str, row))
+                for name in names:
+                    text = text.replace(name, "dispose" if name.startswith("dispose-") else "NAME")
+                for pattern, word in CHANCE:
+                    text = re.sub(pattern, word, text)
+                found.append((kind, without_chance(text)))
+    return sorted(found)
 
 
 def artifacts(database: Path, key: str) -> str:
@@ -111,16 +164,40 @@ class TestOnPrefect:
             apply_schedule()
         assert [left(name) for name in ("loans", "rooms")] == [DUE + KEPT, KEPT]
         remind()
-        control()
-        deadline = time.monotonic() + 30  # logs and events are sent in the background
-        while CONTROL.encode() not in stored(prefect_database) and time.monotonic() < deadline:
-            time.sleep(0.5)
-        time.sleep(3)
+        all_written(prefect_database)
         written = stored(prefect_database)
-        assert CONTROL.encode() in written
         assert b"unexpected ValueError" in written
         assert CANARY.encode() not in written
         assert CANARY.lower().encode() not in written.lower()
+
+    def test_a_sealed_hold_leaves_no_trace_in_the_database_of_a_night(
+        self, prefect_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two nights that differ by a sealed hold alone: in the second library what it keeps is not due yet."""
+        moments = [datetime.now(UTC)]
+        for name in ("with", "without"):
+            root = tmp_path / name
+            root.mkdir()
+            with closing(Site(furnish(root, monkeypatch))) as site:
+                ada = person(site, "ada")
+                if name == "with":
+                    subjects = frozenset({Personal(f"{CANARY}-{number}") for number in (1, 2)})
+                    scope = Scope(record_types=frozenset({"loans"}), subjects=subjects)
+                    site.enforcing.place(scope, MATTER, ada, sealed=True)
+                else:
+                    with closing(sqlite3.connect("library.db")) as connection, connection:
+                        connection.execute(
+                            "update loans set finished = '2099-01-05 10:00:00' where id in (1, 2)"
+                        )
+                apply_schedule()
+                assert left("loans") == KEPT + 2
+            moments.append(datetime.now(UTC))
+        all_written(prefect_database)
+        one, other = [told_of_runs(prefect_database, *between) for between in pairwise(moments)]
+        assert {kind for kind, _ in one} == {"run", "run state", "task", "task state", "log", "artifact"}
+        differing = {*one} ^ {*other}
+        assert not differing
+        assert one == other
 
     def test_progress_is_told_from_a_workers_thread(
         self, prefect_database: Path, library: Settings, monkeypatch: pytest.MonkeyPatch

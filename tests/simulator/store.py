@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
 
 from retention import coverage, dates
 from retention.decide import CANNOT_DECIDE, Criteria, Due, Keep, KeepReason, decide
@@ -188,6 +189,8 @@ class SimulatorStore:
             decision = decide(item.record, criteria, holds)
             if isinstance(decision, Keep):
                 found.kept[decision.primary] += 1
+                if decision.primary is KeepReason.HELD and item.record.trigger is not None:
+                    found.note_held(_day(item.record.trigger, criteria))
                 continue
             write(json.dumps([item.record.key.reveal(), item.version]).encode() + b"\n")
             self._count(found, item.record, decision, criteria)
@@ -195,10 +198,9 @@ class SimulatorStore:
 
     def _count(self, found: Survey, record: Record, decision: Due, criteria: Criteria) -> None:
         assert record.trigger is not None
-        day = dates.local_day(record.trigger, criteria.location.zone, criteria.library.zone)
         found.due += 1
-        found.oldest = day if found.oldest is None else min(found.oldest, day)
-        found.newest = day if found.newest is None else max(found.newest, day)
+        day = _day(record.trigger, criteria)
+        found.note_due(day)
         found.spread[record.branch, day.year] += 1
         found.past_maximum += decision.days_past_maximum(criteria.on) > 0
 
@@ -268,3 +270,7 @@ class SimulatorStore:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _day(trigger: date | datetime, criteria: Criteria) -> date:
+    return dates.local_day(trigger, criteria.location.zone, criteria.library.zone)

@@ -253,12 +253,12 @@ def test_what_was_accepted_from_a_verbal_request_is_narrowed_though_counsel_reje
     old = desk.holding.check_narrower(request.id, about("p-1"), desk.amara)
     for other in (VERBAL, replace(MATTER, counsel=CounselVerification.REJECTED)):
         with pytest.raises(Refused):
-            desk.enforcing.place(about("p-1"), other, desk.amara, instead_of=old)
+            desk.holding.place(about("p-1"), other, desk.amara, instead_of=old)
     ended = replace(old, state=HoldState.DECLINED)
     with pytest.raises(Refused):
-        desk.enforcing.place(about("p-1"), old.matter, desk.amara, instead_of=ended)
-    new = desk.enforcing.place(about("p-1"), old.matter, desk.amara, instead_of=old).file
-    assert new.matter == old.matter
+        desk.holding.place(about("p-1"), old.matter, desk.amara, instead_of=ended)
+    new = desk.holding.narrow(old.id, about("p-1"), desk.amara)
+    assert (new.matter, new.links) == (old.matter, (old.id,))
     assert desk.keeps(old)
     assert desk.keeps(new)
 

@@ -26,6 +26,15 @@ def paste(site: Standing, page: Page, name: str) -> None:
     page.get_by_role("button", name="Sign and do it").click()
 
 
+def by_keyboard(page: Page, name: str | re.Pattern[str]) -> None:
+    """Go to something by its name and press Enter."""
+    found = page.get_by_role("link", name=name).or_(page.get_by_role("button", name=name))
+    chosen = found.or_(page.locator("summary").filter(has_text=name)).first
+    chosen.focus()
+    expect(chosen).to_be_focused()
+    page.keyboard.press("Enter")
+
+
 def with_passkey(site: Standing, page: Page, name: str) -> None:
     """A virtual authenticator in this browser, and a passkey in it for whoever is signed in, who signs for it."""
     session = page.context.new_cdp_session(page)
@@ -111,7 +120,41 @@ def test_a_hold_goes_from_subpoena_to_release(site: Standing, browser: Browser, 
     with (
         visitor(browser, site.house, "director", java_script_enabled=False) as director,
         visitor(browser, site.house, "deputy") as deputy,
+        visitor(browser, site.house, "counsel", viewport=NARROW) as counsel,
     ):
+        # Counsel records what came in, by keyboard on a narrow screen, and verifies it
+        counsel.goto("/holds")
+        by_keyboard(counsel, "Record a request")
+        expect(counsel.get_by_role("heading", name="Record a request")).to_be_visible()
+        accessible(counsel)
+        counsel.get_by_role("textbox", name="Number", exact=True).fill("2035-CV-16")
+        counsel.get_by_label("Issued by").fill("Police")
+        counsel.get_by_text("Past checkouts").click()
+        counsel.get_by_label("Patrons").fill("104")
+        counsel.get_by_label("From").fill("2035-03-11 02:30")
+        by_keyboard(counsel, "Go on to sign…")
+        expect(counsel.locator("#errors")).to_contain_text("skipped this time")
+        accessible(counsel)
+        counsel.get_by_label("From").fill("2035-03-01")
+        by_keyboard(counsel, "Go on to sign…")
+        paste(site, counsel, "counsel")
+        expect(counsel.get_by_text("nobody has decided on it, and it keeps nothing")).to_be_visible()
+        by_keyboard(counsel, "Counsel's word on the request")
+        counsel.get_by_label("Is the request what it claims to be?").select_option("verified")
+        accessible(counsel)
+        by_keyboard(counsel, "Sign it…")
+        paste(site, counsel, "counsel")
+        expect(counsel.get_by_text("Verified", exact=True)).to_be_visible()
+
+        # The director declines it, and places a hold on the subpoena that follows
+        director.goto("/")
+        director.get_by_role("link", name=re.compile("^Request H")).click()
+        expect(director.get_by_text("It keeps nothing yet.")).to_be_visible()
+        accessible(director)
+        director.get_by_label("Why it is not placed").fill("the subpoena has come")
+        director.get_by_role("button", name="Decline…").click()
+        paste(site, director, "director")
+        expect(director.get_by_text("Declined: it was never placed")).to_be_visible()
         director.goto("/holds")
         director.get_by_role("link", name="Place a hold").click()
         director.get_by_role("textbox", name="Number", exact=True).fill("2035-CV-17 <b>&amp;")
@@ -123,6 +166,7 @@ def test_a_hold_goes_from_subpoena_to_release(site: Standing, browser: Browser, 
         site.keeper()
         director.get_by_role("link", name="Look again").click()
         expect(director.get_by_text("It would keep 6 records and stop 0 cases.")).to_be_visible()
+        expect(director.get_by_text(re.compile("6 records, from 2035-.* to 2035-"))).to_be_visible()
         accessible(director)
         assert (
             director.get_by_role("textbox", name="Number", exact=True).input_value() == "2035-CV-17 <b>&amp;"
@@ -145,7 +189,40 @@ def test_a_hold_goes_from_subpoena_to_release(site: Standing, browser: Browser, 
         expect(deputy.get_by_text("In force.")).to_be_visible()
         accessible(deputy)
 
+        # Somebody is told and acknowledges it; it is widened, and reviewed
         director.reload()
+        hold = director.url
+        director.get_by_text("Tell people to preserve").click()
+        director.get_by_text("Operator Example").click()
+        director.get_by_role("button", name="Write down who was told…").click()
+        paste(site, director, "director")
+        expect(director.get_by_text("Not acknowledged yet by")).to_be_visible()
+        accessible(director)
+        with visitor(browser, site.house, "operator", viewport=NARROW) as operator:
+            operator.get_by_role("link", name=re.compile("^Told of hold H")).click()
+            expect(operator.get_by_role("heading", name="You were told of this hold")).to_be_visible()
+            accessible(operator)
+            operator.goto("/holds/told")
+            accessible(operator)
+            by_keyboard(operator, re.compile("^Acknowledge hold H"))
+            paste(site, operator, "operator")
+            expect(operator.get_by_text("Not acknowledged yet by")).to_have_count(0)
+            expect(operator.get_by_text("2035-CV-17")).to_have_count(0)
+        director.get_by_role("link", name="Widen it…").click()
+        expect(director.get_by_role("heading", name="What it keeps now")).to_be_visible()
+        director.get_by_label("Patrons").fill("103")
+        accessible(director)
+        director.get_by_role("button", name="Go on to sign…").click()
+        paste(site, director, "director")
+        site.keeper()
+        director.goto(hold)
+        expect(director.get_by_text("3 patrons")).to_be_visible()
+        director.get_by_text("Review it").click()
+        director.get_by_label("It stays. Next review on").fill("2036-01-15")
+        director.get_by_role("button", name="Sign the review…").click()
+        paste(site, director, "director")
+        expect(director.get_by_text("15 January 2036")).to_be_visible()
+
         director.get_by_label("The document that ends the duty").set_input_files(document)
         director.get_by_role("button", name="Ask for the release…").click()
         paste(site, director, "director")

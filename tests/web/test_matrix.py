@@ -46,15 +46,42 @@ GET /cases/{id}/progress                           case         PPPPPPPPPPN PPPP
 POST /cases/{id}/approve                           case         SSRRSSSRRRN SSRRSRSRRRN F           F           F           F           A
 POST /cases/{id}/withdraw                          case         RRSRSRRRRRN RRSRRSRRRRN F           F           F           F           A
 POST /cases/{id}/return                            case         SSSSSSSSRRN F           F           F           F           F           A
+POST /cases/{id}/find                              case         SSSSSSSSSSR SSSSSSSSSSR F           F           F           F           A
+POST /cases/{id}/except                            case         SSSSSSSRRRN F           F           F           F           F           A
+POST /cases/{id}/extend                            case         SSSSSSSSRRN F           F           F           F           F           A
+POST /cases/{id}/cancel-extension                  case         RRRRRRSRRRN F           F           F           F           F           A
+GET /standing                                      -            P P P P P P A
+GET /standing/{record_type}                        rule         PPPPNN PPPPNN PPPPNN PPPPNN PPPPNN PPPPNN A
+POST /standing/{record_type}/propose               rule         SSRSNN F      F      F      F      F      A
+POST /standing/{record_type}/agree                 rule         RRSRNN RSSRNN F      F      F      F      A
+POST /standing/{record_type}/revoke                rule         RSSSNN RSSSNN F      F      F      F      A
 GET /holds                                         -            P P P P P P A
 GET /holds/new                                     -            P F F F F F A
 POST /holds/new                                    -            S F F F F F A
-GET /holds/{id}                                    hold         PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPNNN PPPPPPPPPPPNNN PPPPPPPPPPPNNN A
-GET /holds/{id}/state                              hold         PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPNNN PPPPPPPPPPPNNN PPPPPPPPPPPNNN A
+GET /holds/request                                 -            P F P F F F A
+POST /holds/request                                -            S F S F F F A
+GET /holds/told                                    -            P P P P P P A
+GET /holds/{id}                                    hold         PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN A
+GET /holds/{id}/state                              hold         PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN A
 POST /holds/{id}/confirm                           hold         RRRSSRRRRRRSNN RRSSSRRRRRRSNN F              F              F              F              A
 POST /holds/{id}/release                           hold         RRSSRSRRRRRSNN F              F              F              F              F              A
 POST /holds/{id}/approve-release                   hold         RRRRRRRSRRRRNN RRRRRRSSRRRRNN F              F              F              F              A
 POST /holds/{id}/cancel-release                    hold         RRRRRRSSSRRRNN F              F              F              F              F              A
+POST /holds/{id}/accept                            hold         SRRRRRRRRRRRNN F              F              F              F              F              A
+POST /holds/{id}/decline                           hold         SRRRRRRRRRRRNN F              F              F              F              F              A
+GET /holds/{id}/widen                              hold         PPPPPPPPPPPPNN F              F              F              F              F              A
+POST /holds/{id}/widen                             hold         RSSSRSRRRRRSNN F              F              F              F              F              A
+GET /holds/{id}/narrow                             hold         PPPPPPPPPPPPNN F              F              F              F              F              A
+POST /holds/{id}/narrow                            hold         RRSSRSRRRRRSNN F              F              F              F              F              A
+POST /holds/{id}/link                              hold         SSSSRSSSSSSSNN F              F              F              F              F              A
+POST /holds/{id}/verify                            hold         SSSSSSSSSRRSNN F              SSSSSSSSSRRSNN F              F              F              A
+POST /holds/{id}/review                            hold         RSSSSSSSSRRSNN F              F              F              F              F              A
+POST /holds/{id}/tell                              hold         RSSSSSSSSRRSNN F              F              F              F              F              A
+POST /holds/{id}/acknowledge                       hold         RRRRRSRRRRRRNN RRRRRSRRRRRRNN RRRRRSRRRRRRNN RRRRRSRRRRRRNN RRRRRSRRRRRRNN RRRRRSRRRRRRNN A
+POST /holds/{id}/know                              hold         RRRRRRRRRRRSNN RRRRRRRRRRRSNN RRRRRRRRRRRSNN F              F              F              A
+POST /holds/{id}/unseal                            hold         RRRRRRRRRRRSNN F              F              F              F              F              A
+POST /holds/{id}/subjects                          hold         PPPPPPPPPPPPNN PPPPPPPPPPPPNN PPPPPPPPPPPPNN F              F              F              A
+POST /holds/{id}/document                          hold         N              N              N              F              F              F              A
 GET /certificates                                  -            P P P P P P A
 GET /certificates/{id}                             certificate  RN RN RN RN RN RN A
 GET /certificates/{id}/envelope                    certificate  PN PN PN PN PN PN A
@@ -98,8 +125,10 @@ Form = dict[str, Any]
 def approving(made: World, id: str, _name: str) -> Form:
     """With what the page shows of the case as it is."""
     known = id != made.ids["case", "unknown", ""]
-    epoch = made.desk.dispositions.review(id).epoch if known else 0
-    return {"records": "3", "seen": cursor.seal(made.desk, id, epoch)}
+    if not known:
+        return {"records": "3", "seen": cursor.seal(made.desk, id, 0)}
+    seen = made.desk.dispositions.review(id)
+    return {"records": str(seen.going), "seen": cursor.seal(made.desk, id, seen.epoch)}
 
 
 def signing(made: World, id: str, name: str) -> Form:

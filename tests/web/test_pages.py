@@ -19,7 +19,8 @@ def paths(site: Standing) -> list[str]:
     (waiting,) = [one.id for one in site.house.ledger.cases.list() if one.state.value == "started"]
     certificate = site.house.ledger.certificates.list()[0].id
     return [
-        "/", "/cases", f"/cases/{waiting}", "/standing", "/standing/past-checkouts", "/holds", "/holds/new", "/certificates", f"/certificates/{certificate}", "/events", "/schedule",
+        "/", "/cases", f"/cases/{waiting}", "/standing", "/standing/past-checkouts", "/holds", "/holds/new", "/holds/request", "/holds/told",
+        "/certificates", f"/certificates/{certificate}", "/events", "/schedule",
         "/undecided", "/forecast", "/account", "/nowhere",
     ]  # fmt: skip
 

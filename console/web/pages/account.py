@@ -149,7 +149,8 @@ def _retire(desk: Desk, by: Signing, values: Values) -> None:
     desk.staff.retire_passkey(values["person"], values["keyid"], by)
 
 
-def _tell_retiring(desk: Desk, values: Values) -> list[tuple[str, str]]:
+def _tell_retiring(visit: Visit, values: Values) -> list[tuple[str, str]]:
+    desk = visit.desk
     left = ways_in(desk, values["person"], without=values["keyid"])
     return [
         ("Retire the passkey", values["label"]),
@@ -170,11 +171,11 @@ def _add_passkey(desk: Desk, by: Signing, values: Values) -> None:
 
 ETHICS = Operation(
     name="acknowledge-ethics", title="Sign that you keep to the code of ethics", run=_acknowledge,
-    tell=lambda _desk, values: [("Year", str(values["year"]))], done=lambda _values: "/account",
+    tell=lambda _visit, values: [("Year", str(values["year"]))], done=lambda _values: "/account",
 )  # fmt: skip
 PASSKEY = Operation(
     name="add-passkey", title="Sign that this passkey is yours", run=_add_passkey,
-    tell=lambda _desk, values: [("Passkey", values["label"]), ("Key", load_public(values["public"].encode()).keyid)],
+    tell=lambda _visit, values: [("Passkey", values["label"]), ("Key", load_public(values["public"].encode()).keyid)],
     done=lambda _values: "/account#passkeys",
 )  # fmt: skip
 RETIRE = Operation(

@@ -7,6 +7,7 @@ from datetime import date
 from console.cli import words
 from console.web.acting import Operation, Values
 from console.web.desk import Desk
+from console.web.doors import Visit
 from storage.signatures import Signing
 
 
@@ -20,7 +21,8 @@ def _return(desk: Desk, by: Signing, values: Values) -> None:
     desk.dispositions.return_case(values["case"], by, values["reason"])
 
 
-def _tell(desk: Desk, values: Values) -> list[tuple[str, str]]:
+def _tell(visit: Visit, values: Values) -> list[tuple[str, str]]:
+    desk = visit.desk
     case = desk.ledger.cases.get(values["case"])
     told = [
         ("Case", case.id),

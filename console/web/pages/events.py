@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from console.web.doors import Doors, Here, Visit
 from console.web.problems import NotFound
 from retention.permissions import Act
 from storage.ledger.lists import PAGE, EventLine
+from storage.ledger.log_entries import EntryKind
 
 doors = Doors()
 
@@ -73,6 +75,15 @@ def _facts(one: EventLine) -> dict[str, Any]:
     return {"at": one.at, "kind": one.kind, "actor": one.actor, "subject": one.subject, "details": body}
 
 
+def _counts(one: EventLine) -> bool:
+    """Whether it is about the chain of events itself: then its subject is a number of events."""
+    return one.kind == "log.appended" and one.body.get("kind") == EntryKind.EVENTS.value
+
+
+def _uncounted(one: EventLine) -> EventLine:
+    return replace(one, subject="") if _counts(one) else one
+
+
 def _lines(visit: Visit, subject: str, before: str) -> tuple[list[EventLine], str]:
     """One page without what this person may not know of, and where the next begins."""
     desk, hidden = visit.desk, knowing.hidden(visit)
@@ -85,7 +96,9 @@ def _lines(visit: Visit, subject: str, before: str) -> tuple[list[EventLine], st
     shown: list[EventLine] = []
     while len(shown) <= PAGE:
         found = desk.ledger.lists.events(subject=subject or None, before=last, limit=PAGE * 2)
-        shown += [one for one in found if one.subject not in hidden]
+        shown += [
+            _uncounted(one) for one in found if one.subject not in hidden and not (subject and _counts(one))
+        ]
         if len(found) < PAGE * 2:
             break
         last = found[-1].seq

@@ -242,14 +242,16 @@ def _retire(desk: Desk, by: Signing, values: Values) -> None:
     desk.staff.retire_passkey(values["person"], values["keyid"], by)
 
 
-def _who(desk: Desk, values: Values) -> list[tuple[str, str]]:
+def _who(visit: Visit, values: Values) -> list[tuple[str, str]]:
+    desk = visit.desk
     person = desk.ledger.people.get(values["person"])
     return [("Person", f"{person.full_name} ({person.name})"), ("Role now", person.role.value)]
 
 
-def _tell_disabling(desk: Desk, values: Values) -> list[tuple[str, str]]:
+def _tell_disabling(visit: Visit, values: Values) -> list[tuple[str, str]]:
+    desk = visit.desk
     told = [
-        *_who(desk, values),
+        *_who(visit, values),
         ("From then on", "they sign in no more and do nothing; what they signed stays signed"),
     ]
     if desk.staff.managers() == [values["person"]]:
@@ -259,19 +261,20 @@ def _tell_disabling(desk: Desk, values: Values) -> list[tuple[str, str]]:
     return told
 
 
-def _tell_connecting(desk: Desk, values: Values) -> list[tuple[str, str]]:
+def _tell_connecting(visit: Visit, values: Values) -> list[tuple[str, str]]:
     called = values["called"]
     return [
-        *_who(desk, values),
+        *_who(visit, values),
         ("At the identity provider", "nobody any more" if called is None else called),
         ("Sessions", "all of theirs end"),
     ]
 
 
-def _tell_retiring(desk: Desk, values: Values) -> list[tuple[str, str]]:
+def _tell_retiring(visit: Visit, values: Values) -> list[tuple[str, str]]:
+    desk = visit.desk
     left = ways_in(desk, values["person"], without=values["keyid"])
     return [
-        *_who(desk, values),
+        *_who(visit, values),
         ("Retire the passkey", values["label"]),
         ("Key", values["keyid"]),
         ("Ways to sign in that are left", left),
@@ -285,7 +288,7 @@ def _back(values: Values) -> str:
 ADD = Operation(
     name="add-person", title="Sign that you add a person", run=_add, done=lambda values: f"/people/{values['name']}",
     leave=lambda _values: "/people",
-    tell=lambda _desk, values: [
+    tell=lambda _visit, values: [
         ("Short name", values["name"]), ("Full name", values["full_name"]), ("Title", values["title"]), ("Role", values["role"]),
         ("Key", load_public(values["public"].encode()).keyid),
     ],
@@ -293,7 +296,7 @@ ADD = Operation(
 ROLE = Operation(
     name="give-role", title="Sign that you give another role", done=_back,
     run=lambda desk, by, values: desk.staff.give_role(values["person"], Role(values["role"]), by),
-    tell=lambda desk, values: [*_who(desk, values), ("Role from then on", values["role"])],
+    tell=lambda visit, values: [*_who(visit, values), ("Role from then on", values["role"])],
 )  # fmt: skip
 DISABLE = Operation(
     name="disable-person", title="Sign that you disable a person", done=_back, tell=_tell_disabling,
@@ -307,8 +310,8 @@ INVITE = Operation(
     name="invite-person", title="Sign that you invite a person", leave=_back,
     done=lambda values: f"/people/{values['person']}?code={values['shown']}",
     run=lambda desk, by, values: desk.staff.invite(values["person"], by, code=values["code"]),
-    tell=lambda desk, values: [
-        *_who(desk, values), ("A code to set a password", "good once and for 48 hours; an earlier one is void")
+    tell=lambda visit, values: [
+        *_who(visit, values), ("A code to set a password", "good once and for 48 hours; an earlier one is void")
     ],
 )  # fmt: skip
 CONNECT = Operation(

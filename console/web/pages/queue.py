@@ -96,10 +96,20 @@ def _standing(visit: Visit, mine: Queue) -> Iterator[Waiting]:
 
 
 def _holds(visit: Visit, mine: Queue) -> Iterator[Waiting]:
-    yours = {*mine.confirm, *mine.release, *mine.review}
+    yours = {*mine.decide, *mine.verify, *mine.confirm, *mine.release, *mine.review}
     for file in knowing.known(visit):
-        grave = "wait"
-        if file.unconfirmed:
+        if file.id in mine.acknowledge:
+            why = "you were told of it: keep what it covers, and acknowledge it"
+            yield Waiting(
+                path=f"/holds/{file.id}", title=f"Told of hold {file.id}", why=why, yours=True, grave="wait"
+            )
+        title, grave = f"Hold {file.id}", "wait"
+        if file.state is HoldState.REQUESTED:
+            title = f"Request {file.id}"
+            why = "a custodian decides whether it is placed; until then it keeps nothing"
+            if file.unverified:
+                why = "counsel has not verified it, and nobody has decided on it: it keeps nothing"
+        elif file.unconfirmed:
             late = file.provisional_until is not None and file.provisional_until <= visit.desk.now()
             why = "a second person has to confirm it"
             if file.lapsed:
@@ -113,9 +123,7 @@ def _holds(visit: Visit, mine: Queue) -> Iterator[Waiting]:
             why = "its review is due"
         else:
             continue
-        yield Waiting(
-            path=f"/holds/{file.id}", title=f"Hold {file.id}", why=why, yours=file.id in yours, grave=grave
-        )
+        yield Waiting(path=f"/holds/{file.id}", title=title, why=why, yours=file.id in yours, grave=grave)
 
 
 def _facts(one: Waiting) -> dict[str, Any]:

@@ -10,7 +10,16 @@ from console.web import acting
 from console.web.acting import Operation, ToSign
 from console.web.doors import Doors, Here, Visit
 from console.web.forms import Typed
-from console.web.pages import account, case_acts, holds, people, standing
+from console.web.pages import (
+    account,
+    case_acts,
+    hold_care,
+    hold_change,
+    hold_life,
+    hold_new,
+    people,
+    standing,
+)
 from console.web.problems import sentence
 from retention.errors import Refused, UsageError
 from retention.origin import Origin
@@ -21,7 +30,9 @@ from storage.rehearsal import pasted
 
 doors = Doors()
 OPERATIONS: Mapping[str, Operation] = {
-    one.name: one for subject in (account, case_acts, holds, people, standing) for one in subject.OPERATIONS
+    one.name: one
+    for page in (account, case_acts, hold_new, hold_life, hold_change, hold_care, people, standing)
+    for one in page.OPERATIONS
 }
 
 
@@ -64,9 +75,10 @@ def sign(visit: Here, form: Typed, id: str) -> Response:
         else:
             public, signed = visit.who.public, pasted(visit.who, form.one("signature"))
         by = acting.presigned(visit, act, public, signed)
-        return visit.see(acting.carry_out(visit, act, by))
+        acting.carry_out(visit, act, by)
     except (Refused, UsageError) as error:
         return _page(visit, act, {"signature": sentence(error.message)}, status=422)
+    return acting.go_on(visit, act, OPERATIONS)
 
 
 def _able(visit: Visit, act: ToSign) -> list[Passkey]:
@@ -83,6 +95,5 @@ def _page(
     }  # fmt: skip
     return visit.page(
         "sign.html", title=act.operation.title, facts=facts, status=status, act=act, errors=dict(errors or {}),
-        told=act.operation.tell(visit.desk, act.values),
-        passkeys=_able(visit, act),
+        told=act.operation.tell(visit, act.values), passkeys=_able(visit, act),
     )  # fmt: skip

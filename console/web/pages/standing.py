@@ -110,7 +110,8 @@ def _facts(desk: Desk, record_type: RecordType) -> dict[str, Any]:
     return {**told, "rule": record_type.digest, "proposed": proposed}
 
 
-def _tell(desk: Desk, values: Values) -> list[tuple[str, str]]:
+def _tell(visit: Visit, values: Values) -> list[tuple[str, str]]:
+    desk = visit.desk
     record_type = desk.schedule.record_type(values["record_type"])
     _, waiting = desk.rulings.standing(record_type.id)
     until = values.get("until") or (

@@ -146,6 +146,7 @@ def agree(library: Library, world: World) -> None:
     kept: Counter[KeepReason] = Counter()
     due: list[bytes] = []
     days: list[date] = []
+    held: list[date] = []
     late = 0
     for row in world.rows:
         record = store.read(criteria, str(row["id"]))
@@ -157,15 +158,22 @@ def agree(library: Library, world: World) -> None:
             assert record.trigger == row[table(criteria.location).trigger]
             assert record.done is done_by(world, row)
         decision = decide(record, criteria, world.holds)
+        day = (
+            None
+            if record.trigger is None
+            else dates.local_day(record.trigger, criteria.location.zone, criteria.library.zone)
+        )
         if isinstance(decision, Keep):
             kept[decision.primary] += 1
             event(decision.primary)
+            if decision.primary is KeepReason.HELD and day is not None:
+                held.append(day)
             continue
         assert isinstance(decision, Due)
         event("due")
         due.append(str(row["id"]).encode())
-        assert record.trigger is not None
-        days.append(dates.local_day(record.trigger, criteria.location.zone, criteria.library.zone))
+        assert day is not None
+        days.append(day)
         late += decision.days_past_maximum(criteria.on) > 0
     written: list[bytes] = []
     found = store.survey(criteria, world.holds, written.append, lambda looked_at: None)
@@ -173,6 +181,7 @@ def agree(library: Library, world: World) -> None:
     assert b"".join(written).splitlines() == due
     assert (found.due, found.population, found.past_maximum) == (len(due), len(world.rows), late)
     assert (found.oldest, found.newest) == ((min(days), max(days)) if days else (None, None))
+    assert (found.held_oldest, found.held_newest) == ((min(held), max(held)) if held else (None, None))
 
 
 def table(location: object) -> TableLocation:
