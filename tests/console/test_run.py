@@ -16,7 +16,7 @@ import pytest
 from console.cli import progress
 from flows.settings import load_settings
 from flows.wiring import Site
-from storage.ledger import connection
+from storage.ledger.ledger import Ledger
 from tests.console.golden import same_as_before, transcript
 from tests.console.library import Library
 
@@ -194,7 +194,8 @@ def test_a_read_only_ledger_ends_with_7_and_nothing_is_destroyed(
 def test_a_locked_ledger_ends_with_7_and_nothing_is_destroyed(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.2)
+    assert Ledger.__init__.__kwdefaults__ is not None
+    monkeypatch.setitem(Ledger.__init__.__kwdefaults__, "busy_seconds", 0.2)
     site = Site(load_settings(), lambda: library.now)
     with site.ledger.connection.write(library.now):
         said = library("run", "--execute")
