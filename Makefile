@@ -27,7 +27,7 @@ demo: $(STAMP)  ## show the whole way of a record on an invented library
 
 test: $(STAMP)  ## run the tests, with real database servers (ARGS="-k hold" to choose)
 	@sh scripts/system-packages $(BIN)/python
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(STAMP)  ## format, lint, types, architecture and documentation
 	@echo "== format"        && $(BIN)/ruff format --check --quiet .
