@@ -46,6 +46,7 @@ from retention.verify_signed import verify_assertion
 from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person
+from storage.personal_keys import counting
 
 MAX_ANSWER = 16 * 1024
 """Most characters of a browser's answer."""
@@ -168,7 +169,9 @@ def who(ledger: Ledger, answer: Answer, origin: Origin, challenge: bytes) -> str
 
 def _known(ledger: Ledger, answer: Answer) -> Passkey | None:
     passkey = ledger.people.passkey(answer.credential)
-    return passkey if passkey is not None and passkey.signs(None) else None
+    if passkey is None or not passkey.signs(None):
+        return None
+    return passkey if passkey in counting(ledger, ledger.people.get(passkey.person)) else None
 
 
 def _public(cose: bytes) -> PublicKey:

@@ -20,6 +20,7 @@ from retention.signing import PublicKey, SigningKey
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person, SignedDecision
+from storage.personal_keys import counting, keys_of, signer
 
 
 class Signing(Protocol):
@@ -80,7 +81,7 @@ def authorise(ledger: Ledger, by: Signing, act: Act) -> Person:
             f"{person.name} is {person.role.value}, not {' or '.join(role.value for role in roles_for(act))}",
             "somebody with that role has to do it",
         )
-    if by.public not in ledger.people.keys(person.name, by.at):
+    if by.public not in keys_of(ledger, person, by.at):
         raise Refused(
             f"this is not a signing key of {person.name}",
             "give the key file made by: retention person add; or a passkey of theirs",
@@ -91,17 +92,15 @@ def authorise(ledger: Ledger, by: Signing, act: Act) -> Person:
 def key_of(ledger: Ledger, person: Person, signed: Signed, at: datetime) -> PublicKey:
     """The person's key that a signature is by, if it signed for them at that time: their own, or a passkey that was not retired yet.
 
-    A bare signature is by an own key and an assertion by a passkey: who has their own key in hand could make up an authenticator.
-    Raises `VerificationFailed`.
+    Of passkeys those alone that they signed for (`storage.personal_keys`). Raises `VerificationFailed`.
     """
-    if signed.assertion is None and signed.keyid == person.public.keyid:
-        return person.public
-    for passkey in ledger.people.passkeys(person.name) if signed.assertion is not None else ():
-        if passkey.public.keyid == signed.keyid and passkey.signs(at):
-            return passkey.public
-    raise VerificationFailed(
-        f"a signature is by no key that {person.name} had then", "compare the ledger with its backup"
-    )
+    passkeys = () if signed.assertion is None else counting(ledger, person)
+    key = signer(signed, person.public, [one.public for one in passkeys if one.signs(at)])
+    if key is None:
+        raise VerificationFailed(
+            f"a signature is by no key that {person.name} had then", "compare the ledger with its backup"
+        )
+    return key
 
 
 def approval_of(ledger: Ledger, decision: SignedDecision) -> Approval:

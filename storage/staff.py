@@ -21,10 +21,10 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import ENDED, Passkey
 from storage.ledger.people import Person
 from storage.ledger.person_steps import PersonStep, PersonStepKind
+from storage.personal_keys import PASSKEY
 from storage.signatures import Signing, authorise
 
 ETHICS = "https://retention.example/ethics/v1"
-PASSKEY = "https://retention.example/passkey/v1"
 PEOPLE = "https://retention.example/people/v1"
 """An act in managing people; its ``act`` is the kind of the event that it stands in."""
 CONSOLE = "console"

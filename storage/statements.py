@@ -29,8 +29,9 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import ADDED, ENDED, RETIRED
 from storage.ledger.people import Person
 from storage.ledger.person_steps import PersonStepKind
+from storage.personal_keys import PASSKEY
 from storage.signatures import key_of, marked_epoch
-from storage.staff import ETHICS, PASSKEY, PEOPLE
+from storage.staff import ETHICS, PEOPLE
 
 MAX_VALUES = 10_000
 

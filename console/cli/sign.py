@@ -15,6 +15,7 @@ from console.cli.options import Here, Json, KeyFile, Name
 from console.cli.site import opened
 from retention.document import parse
 from retention.errors import Refused, UsageError, VerificationFailed
+from storage.personal_keys import keys_of
 from storage.statements import in_words, noun_of
 
 MAX_STATEMENT = 1024 * 1024
@@ -42,7 +43,7 @@ def sign(
     told = list(in_words(statement))
     with opened(session) as site:
         by = site.signatory(as_, key_file)
-        if by.public not in site.ledger.people.keys(as_):
+        if by.public not in keys_of(site.ledger, by.person):
             raise Refused(
                 f"this is not a signing key of {as_}", "give the key file made by: retention person add"
             )

@@ -100,19 +100,8 @@ class People:
             f"there is no person {name}", "see: retention person list, or add one: retention person add"
         )
 
-    def keys(self, name: str, at: datetime | None = None) -> tuple[PublicKey, ...]:
-        """The keys that sign for this person now, their own first; ``at``: that signed at that time, and still do.
-
-        Raises `UsageError` for an unknown name.
-        """
-        known = self.passkeys(name)
-        return (
-            self.get(name).public,
-            *(one.public for one in known if one.signs(None) and (at is None or one.signs(at))),
-        )
-
     def passkeys(self, name: str | None = None) -> Sequence[Passkey]:
-        """A person's passkeys, or everybody's; oldest first, retired ones too."""
+        """A person's passkeys, or everybody's, as their rows say; oldest first, retired ones too. Which count: `storage.personal_keys`."""
         with self._db.read() as connection:
             return list(passkeys.read(connection, person=name))
 

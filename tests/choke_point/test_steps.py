@@ -6,13 +6,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from retention.errors import Refused, VerificationFailed
 from retention.holds import Matter, MatterKind, Scope
 from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.schedule import ApprovalKind, Limits, Period
+from storage.ledger import tables
 from storage.ledger.cases import CaseState
+from storage.ledger.connection import stamp
 from storage.log import Published
 from storage.signatures import Signatory
 from tests.choke_point.workbench import Workbench
@@ -92,7 +95,7 @@ def with_passkey(bench: Workbench, person: Signatory) -> Touching:
     return Touching(person=person.person, passkey=phone)
 
 
-@pytest.mark.parametrize("wrong", ["retired before", "somebody else's"])
+@pytest.mark.parametrize("wrong", ["retired before", "somebody else's", "written by hand"])
 def test_step_2_a_passkey_that_did_not_sign_for_its_person_then_stops_everything(
     build: Build, factory: HarnessFactory, tmp_path: Path, wrong: str
 ) -> None:
@@ -102,7 +105,12 @@ def test_step_2_a_passkey_that_did_not_sign_for_its_person_then_stops_everything
     director, deputy = bench.person("director"), bench.person("deputy")
     case = bench.opened()
     signer = with_passkey(bench, deputy)
-    if wrong == "retired before":
+    if wrong == "written by hand":
+        signer = Touching(person=director.person, passkey=authenticator())
+        forged = {"credential": "BBBB", "person": "director", "public_key": signer.public.line.removesuffix(" passkey")}
+        with bench.ledger.connection.write(bench.clock()) as entry:
+            entry.connection.execute(insert(tables.passkey).values(label="phone", added_at=stamp(entry.at), **forged))
+    elif wrong == "retired before":
         bench.ledger.people.retire_passkey("AAAA", actor="deputy", at=bench.clock())
     else:
         signer = Touching(person=director.person, passkey=signer.passkey)

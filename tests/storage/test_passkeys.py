@@ -12,21 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retention.document import JSON
+from retention.document import JSON, write
 from retention.errors import LedgerUnavailable, Refused, UsageError, VerificationFailed
 from retention.origin import Origin
 from retention.permissions import Act, Role
 from retention.signed import Signed
 from retention.signing import ED25519, P256, generate
-from storage import passkeys
+from storage import passkeys, personal_keys
 from storage.ledger import passkeys as written
 from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person
+from storage.personal_keys import PASSKEY, keys_of
 from storage.rehearsal import Presigned
 from storage.signatures import Signatory, authorise, key_of
 from tests.retention.authenticator import ORIGIN, Authenticator, authenticator, b64url
-from tests.storage.browser import answered, made
+from tests.storage.browser import Touching, answered, made
 from tests.storage.desk import NOW, given_passkey, person
 
 HERE = Origin(ORIGIN)
@@ -50,7 +51,7 @@ def test_a_registered_passkey_signs_for_its_person(ledger: Ledger, kind: str) ->
     director, phone = person(ledger, "director"), authenticator(kind)
     new = registered(ledger, director, phone)
     assert list(ledger.people.passkeys("director")) == [new] == [ledger.people.passkey(new.credential)]
-    assert ledger.people.keys("director") == (director.public, phone.public)
+    assert keys_of(ledger, director.person) == (director.public, phone.public)
     asked = passkeys.asking_to_sign([new], HERE, STATEMENT)
     assert [one["id"] for one in json.loads(asked)["allowCredentials"]] == [new.credential]
     key, signed = passkeys.signed_by(ledger, director.person, passkeys.read_answer(answered(asked, phone)))
@@ -222,7 +223,7 @@ def test_a_retired_passkey_signs_nothing_more_and_what_it_signed_stays_signed(le
     authorise(ledger, by, Act.PLACE_HOLD)
     retired = ledger.people.retire_passkey(new.credential, actor="admin", at=NOW + HOUR)
     assert list(ledger.people.passkeys("director")) == [retired]
-    assert ledger.people.keys("director") == (director.public,)
+    assert keys_of(ledger, director.person) == (director.public,)
     with pytest.raises(Refused, match="not a signing key"):
         authorise(ledger, by, Act.PLACE_HOLD)
     with pytest.raises(UsageError, match="was retired"):
@@ -254,3 +255,66 @@ def test_an_own_key_makes_no_assertions_and_a_passkey_no_bare_signatures(sqlite_
     for signed in (made_up, bare, stranger):
         with pytest.raises(VerificationFailed, match="no key that director had then"):
             key_of(sqlite_ledger, director.person, signed, NOW)
+
+
+def by_hand(
+    ledger: Ledger, phone: Authenticator, signed: dict[str, JSON], at: datetime = NOW, credential: str = "AAAA"
+) -> Passkey:
+    """A passkey of the director's, as somebody writes it who may write into the tables."""
+    forged = Passkey(credential=credential, person="director", public=phone.public, label="phone", added_at=at)
+    ledger.people.add_passkey(forged, actor="director", signed=signed)
+    return forged
+
+
+def said_of(phone: Authenticator, at: datetime, credential: str = "AAAA") -> dict[str, JSON]:
+    return {
+        "type": PASSKEY, "person": "director", "credential": credential, "public": phone.public.line.removesuffix(" passkey"),
+        "label": "phone", "at": write(at),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("by", ["nobody", "itself", "a deputy", "nothing that is JSON"])
+def test_a_passkey_that_its_owner_did_not_sign_for_signs_nothing_and_signs_nobody_in(
+    sqlite_ledger: Ledger, by: str
+) -> None:
+    ledger, phone = sqlite_ledger, authenticator()
+    director, deputy = person(ledger, "director"), person(ledger, "deputy")
+    said = said_of(phone, NOW)
+    signers = {"itself": phone.sign, "a deputy": deputy.sign}
+    signed: dict[str, JSON] = {"statement": said, "signature": signers[by](said).text} if by in signers else {}
+    if by == "nothing that is JSON":
+        signed = {"statement": [], "signature": "["}
+    forged = by_hand(ledger, phone, signed)
+    assert keys_of(ledger, director.person) == (director.public,)
+    with pytest.raises(Refused, match="not a signing key"):
+        authorise(ledger, Touching(person=director.person, passkey=phone), Act.PLACE_HOLD)
+    with pytest.raises(VerificationFailed, match="by no key that"):
+        key_of(ledger, director.person, phone.sign(STATEMENT), NOW)
+    asked = passkeys.asking([forged], HERE, CHALLENGE)
+    answer = passkeys.read_answer(answered(asked, phone))
+    assert passkeys.who(ledger, answer, HERE, CHALLENGE) is None
+    with pytest.raises(Refused, match="not a passkey of director"):
+        passkeys.signed_by(ledger, director.person, answer)
+
+
+def test_a_passkey_of_a_passkey_counts_and_none_that_a_retired_one_dates_back(sqlite_ledger: Ledger) -> None:
+    ledger, phone, tablet, forged = sqlite_ledger, authenticator(), authenticator(), authenticator()
+    director = person(ledger, "director")
+    registered(ledger, director, phone)
+    given_passkey(ledger, Touching(person=director.person, passkey=phone), tablet.public, at=NOW + HOUR)
+    assert keys_of(ledger, director.person) == (director.public, phone.public, tablet.public)
+    retired = next(one for one in ledger.people.passkeys("director") if one.public == phone.public)
+    ledger.people.retire_passkey(retired.credential, actor="admin", at=NOW + 2 * HOUR)
+    said = said_of(forged, NOW + HOUR, "BBBB")
+    by_hand(ledger, forged, {"statement": said, "signature": phone.sign(said).text}, NOW + HOUR, "BBBB")
+    assert keys_of(ledger, director.person) == (director.public, tablet.public)
+
+
+def test_what_was_verified_of_a_passkey_is_not_verified_again(
+    sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    director = person(sqlite_ledger, "director")
+    registered(sqlite_ledger, director, authenticator())
+    known = keys_of(sqlite_ledger, director.person)
+    monkeypatch.setattr(personal_keys, "verify_signed", lambda *_: pytest.fail("verified again"))
+    assert keys_of(sqlite_ledger, director.person) == known

@@ -26,8 +26,9 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.passkeys import Passkey
 from storage.ledger.people import Person
 from storage.ledger.person_steps import PersonStep
+from storage.personal_keys import PASSKEY
 from storage.signatures import Signatory, Signing, marked_epoch
-from storage.staff import PASSKEY, Staff
+from storage.staff import Staff
 from storage.statements import KINDS, MANAGING, in_words, noun_of, verify_statements
 from tests.retention.authenticator import Authenticator, authenticator
 from tests.storage.browser import Touching
@@ -213,7 +214,7 @@ def test_a_passkey_that_its_person_signed_for_is_one(sqlite_ledger: Ledger) -> N
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ("nothing", "is not signed"), ("itself", "is not what was signed"), ("somebody else", "is not valid"),
+        ("nothing", "is not signed"), ("itself", "by no key that"), ("somebody else", "is not valid"),
         ("credential", "is not what was signed"), ("public", "is not what was signed"), ("label", "is not what was signed"),
         ("person", "is not what was signed"), ("type", "is not what was signed"), ("at", "is not what was signed"),
     ],

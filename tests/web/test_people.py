@@ -11,6 +11,7 @@ import pytest
 from retention.permissions import Role
 from retention.signing import P256, generate
 from storage.ledger.drafts import DraftKind
+from storage.personal_keys import keys_of
 from storage.statements import verify_statements
 from tests.retention.authenticator import authenticator, b64url
 from tests.storage.browser import answered, credential
@@ -133,7 +134,7 @@ def test_a_person_is_added_with_a_key_of_their_own_and_invited(house: House) -> 
         assert mei.post("/invitation", data=form).status_code == 303
         assert mei.get("/").status_code == 200
         assert code not in client.get(invited).text, "it was used"
-    assert house.ledger.people.keys("mei") == (key.public,)
+    assert keys_of(house.ledger, house.ledger.people.get("mei")) == (key.public,)
     assert verify_statements(house.ledger) == 2
 
 
