@@ -372,6 +372,9 @@ class LaterRegister:
     def produced(self, store: str, path: str) -> datetime | None:
         return self._now.produced(store, path)
 
+    def identity(self, store: str, path: str) -> tuple[int, int, int] | None:
+        return self._now.identity(store, path)
+
     def withdrew(self, subject: str) -> bool:
         return self._now.withdrew(subject)
 

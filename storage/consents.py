@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import unicodedata
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -90,7 +91,7 @@ class Recorded:
 
     def _digest(self, subject: str) -> int:
         # Wide, since it only ever keeps: whatever may be the same person consents.
-        plain = alike(subject.strip()).encode("utf-8", "surrogatepass")
+        plain = alike(subject).encode("utf-8", "surrogatepass")
         return int.from_bytes(hashlib.blake2b(plain, digest_size=8, key=self._key).digest())
 
     def _untrusted(self, what: str, hint: str) -> StoreUnavailable:
@@ -100,8 +101,10 @@ class Recorded:
 
 
 def alike(subject: str) -> str:
-    """A number without what spreadsheets and people lose of it: zeros in front, and case."""
-    return subject.casefold().lstrip("0")
+    """A person's number without what spreadsheets, programs and people lose of it or add to it: zeros in front, case, spaces around it,
+    the ".0" of a column of whole numbers with gaps, and compatible letters."""
+    plain = subject if subject.isascii() else unicodedata.normalize("NFKC", subject)
+    return plain.strip().removesuffix(".0").casefold().lstrip("0")
 
 
 def _among(people: array[int], digest: int) -> bool:

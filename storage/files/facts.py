@@ -52,6 +52,10 @@ class Register(Protocol):
         """When the file was produced; ``None`` for one that is not registered."""
         ...
 
+    def identity(self, store: str, path: str) -> tuple[int, int, int] | None:
+        """What the registered one changes whenever it is written again (`storage.exports.lying`); ``None``: not registered."""
+        ...
+
     def withdrew(self, subject: str) -> bool:
         """Whether it was noted that the person withdrew consent."""
         ...
@@ -65,6 +69,9 @@ class NoRegister:
     """Of a site without a registry: nothing is registered, nobody withdrew."""
 
     def produced(self, store: str, path: str) -> datetime | None:
+        return None
+
+    def identity(self, store: str, path: str) -> tuple[int, int, int] | None:
         return None
 
     def withdrew(self, subject: str) -> bool:
@@ -250,10 +257,13 @@ class Facts:
         export = to_text(join(self.location.path, path.removesuffix(SIDECAR)))
         produced = self.register.produced(self.location.store, export)
         rule = self.location.export
-        if produced is None or rule is None or not rule.reused or it.first is None or it.modified is None:
+        if produced is None or rule is None or not rule.reused or it.modified is None:
             return produced
-        # Nobody can set back when an object was uploaded: under a name that is used again what came last is
-        # another export, whether it has been sighted yet or not.
+        written = it.identity.inode, it.identity.size, it.identity.stamp
+        if it.first is None and self.register.identity(self.location.store, export) == written:
+            return produced
+        # Under a name that is used again what came last is another export, whether it has been sighted yet or not; and
+        # nobody can set back when an object was uploaded.
         return max(produced, _moment(it.modified))
 
     def _trigger(

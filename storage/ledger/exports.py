@@ -29,13 +29,23 @@ def new_export_id(at: datetime) -> str:
 class Snapshot:
     """What the registry knew at one moment: answers without asking the ledger again. See `storage.files.facts.Register`."""
 
-    def __init__(self, sealer: Sealer, produced: dict[str, datetime], withdrawn: frozenset[str]) -> None:
+    def __init__(
+        self, sealer: Sealer, known: dict[str, tuple[datetime, tuple[int, int, int]]], withdrawn: frozenset[str]
+    ) -> None:  # fmt: skip
         self._sealer = sealer
-        self._produced = produced
+        self._known = known
         self._withdrawn = withdrawn
 
     def produced(self, store: str, path: str) -> datetime | None:
-        return self._produced.get(self._sealer.mark("place", f"{store}\0{path}"))
+        found = self._found(store, path)
+        return None if found is None else found[0]
+
+    def identity(self, store: str, path: str) -> tuple[int, int, int] | None:
+        found = self._found(store, path)
+        return None if found is None else found[1]
+
+    def _found(self, store: str, path: str) -> tuple[datetime, tuple[int, int, int]] | None:
+        return self._known.get(self._sealer.mark("place", f"{store}\0{path}"))
 
     def withdrew(self, subject: str) -> bool:
         return bool(self._withdrawn) and self._sealer.mark("subject", subject) in self._withdrawn
@@ -130,8 +140,10 @@ class Exports:
         return self._sealer.mark("path", path)
 
     def snapshot(self) -> Snapshot:
-        produced = {self._mark(export): export.produced_at for export in self.at_place().values()}
-        return Snapshot(self._sealer, produced, self._withdrawn())
+        known = {
+            self._mark(export): (export.produced_at, export.identity) for export in self.at_place().values()
+        }
+        return Snapshot(self._sealer, known, self._withdrawn())
 
     def _withdrawn(self) -> frozenset[str]:
         query = select(tables.withdrawal.c.mark, tables.withdrawal.c.withdrawn).order_by(

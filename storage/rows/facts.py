@@ -142,8 +142,8 @@ class RowFacts:
         return self._register.consents(recorded) if recorded is not None and self._needs_withdrawn else None
 
     def _withdrew(self, subject: str | None) -> bool | None:
-        if subject is None:
-            return None
+        if subject is None or not subject.strip():
+            return None  # it names nobody who could be asked
         if self._register.withdrew(subject):
             return True
         given = True if self._consents is None else self._consents.given(subject)

@@ -14,9 +14,10 @@ from retention.condition import Compare
 from retention.decide import Criteria, Due, KeepReason, decide
 from retention.errors import StoreUnavailable
 from retention.outcomes import Presence
-from retention.schedule import Disposition, TreeLocation, TriggerKind
+from retention.schedule import Disposition, ExportRule, TreeLocation, TriggerKind
+from storage.exports.describing import identity_of
 from storage.files import facts
-from storage.files.facts import UNRECOGNISED
+from storage.files.facts import UNRECOGNISED, Facts, NoRegister, found
 from storage.files.store import FileStore
 from tests.storage.files.shelf import (
     EXPORTS,
@@ -334,3 +335,31 @@ def test_a_claim_says_that_no_medium_was_sanitised(shelf: Shelf) -> None:
     claim = shelf.store.claim(shelf.criteria)
     assert claim.method == "none-claimed"
     assert "not sanitised" in claim.technique
+
+
+class Registry(NoRegister):
+    """An export that was produced long ago, as the registry has it."""
+
+    def __init__(self, written: tuple[int, int, int]) -> None:
+        self._written = written
+
+    def produced(self, store: str, path: str) -> datetime | None:
+        return LONG_AGO
+
+    def identity(self, store: str, path: str) -> tuple[int, int, int] | None:
+        return self._written
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_an_export_under_a_name_used_again_is_not_as_old_as_the_one_before_it(tmp_path: Path, reused: bool) -> None:
+    rule = ExportRule(purpose="a study", recipient="University", ground="Contract 7", reused=reused)
+    criteria = criteria_for(replace(EXPORTS, trigger_kind=TriggerKind.REGISTERED, export=rule))
+    path, written = tmp_path / "a.csv", NOW - timedelta(days=3)
+    path.write_bytes(b"1")
+    os.utime(path, (written.timestamp(), written.timestamp()))
+    known = Facts(criteria, NOW, register=Registry(identity_of(path.stat())))
+    assert known.sight("a.csv", found(path.stat()), None).trigger == LONG_AGO
+    path.write_bytes(b"2 of the next night, which nobody has sighted yet")
+    os.utime(path, (written.timestamp(), written.timestamp()))
+    trigger = known.sight("a.csv", found(path.stat()), None).trigger
+    assert trigger == (written if reused else LONG_AGO)

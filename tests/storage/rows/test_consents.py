@@ -86,6 +86,16 @@ def test_who_withdrew_here_goes_whatever_is_recorded_elsewhere(desk: Desk) -> No
     assert due(desk) == [CLEO]
 
 
-def test_a_number_that_lost_its_zeros_is_the_same_person(desk: Desk) -> None:
-    desk.register = OptedIn([f"00{ADA} ", BELA, CLEO])
+@pytest.mark.parametrize("written", [f"00{ADA} ", f"{ADA}.0", f" {ADA}", "".join(chr(ord(digit) + 0xFEE0) for digit in ADA)])
+def test_a_number_that_was_written_otherwise_is_the_same_person(desk: Desk, written: str) -> None:
+    desk.register = OptedIn([written, BELA, CLEO])
     assert due(desk) == []
+
+
+@pytest.mark.parametrize("nobody", ["", "   "])
+def test_a_row_that_names_nobody_was_withdrawn_by_nobody(desk: Desk, nobody: str) -> None:
+    desk.location = replace(RECORDED, subject="name", rows=Rows(key=("card",)))
+    desk.put("list-2026-06-01.csv", f"card,name,score\n1,{nobody},0\n2,{BELA},0\n3,{CLEO},0\n".encode())
+    desk.register = OptedIn([CLEO])
+    found, _ = desk.survey()
+    assert (found.due, found.kept[KeepReason.UNCLEAR]) == (1, 1)

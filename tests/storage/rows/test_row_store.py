@@ -70,12 +70,12 @@ def test_a_hold_on_a_person_keeps_their_rows_in_every_file(desk: Desk) -> None:
 
 
 def test_a_hold_keeps_the_row_of_a_number_that_lost_its_zeros_or_its_case(desk: Desk) -> None:
-    path = desk.put("savannah-2026-06-01.csv", HEAD + b"12345,Ada,0\nab7,Bela,0\n")
+    path = desk.put("savannah-2026-06-01.csv", HEAD + b"12345,Ada,0\nab7,Bela,0\n678.0,Cleo,0\n")
     desk.location = replace(LOCATION, consent=None)
     _, lines = desk.survey()
-    assert len(lines) == 2
-    assert desk.destroy(hold_on("0012345", "AB7"), lines=lines) == []
-    assert path.read_text().count("\n") == 3
+    assert len(lines) == 3
+    assert desk.destroy(hold_on("0012345", "AB7", "678"), lines=lines) == []
+    assert path.read_text().count("\n") == 4
 
 
 def test_a_number_that_a_spreadsheet_rounded_is_nobodys_for_certain_so_its_row_stays(desk: Desk) -> None:
