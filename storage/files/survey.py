@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from retention.decide import Criteria, Decision, Keep, holds_on
+from retention.decide import Criteria, Decision, Keep
 from retention.holds import Hold
 from retention.layout import Placed
 from retention.records import Record
@@ -61,7 +61,8 @@ class SealedFile:
 class Look:
     """One look through a location. ``bars`` counts the folders that could not be entered.
 
-    Passes over copies in a vault that a sealed hold keeps and no other does: that they are there at all tells of it, and no count may.
+    Of copies in a vault it passes over what is neither due nor kept by an open hold, whether a sealed one keeps it or its own rule: that they
+    are there tells of a sealed hold, and so would their going from the count when one is placed.
     """
 
     def __init__(
@@ -78,9 +79,7 @@ class Look:
         self._root = root
         self.facts = facts_at(criteria, root, now, protection, register)
         self._holds = self.facts.holds(holds)
-        self._secret = [
-            hold for hold in self._holds if hold.sealed and self.facts.location.vault_of is not None
-        ]
+        self._in_vault = self.facts.location.vault_of is not None
         self._by_folder = self.facts.location.unit == "folder"
         self.bars: Counter[Bar] = Counter()
 
@@ -103,13 +102,8 @@ class Look:
                             sightings.append(seen)
                     decisions = decide_all(self._criteria, self.facts, self._holds, sightings)
                     for judged in map(Judged, sightings, decisions):
-                        if not self._secret or not self._is_secret(judged):
+                        if not (self._in_vault and _is_secret(judged.decision)):
                             yield judged
-
-    def _is_secret(self, judged: Judged) -> bool:
-        if not isinstance(judged.decision, Keep) or judged.decision.holds:
-            return False
-        return bool(holds_on(self.facts.record(judged.seen), self.facts.location, self._secret))
 
     def one(self, path: str) -> Record | None:
         """The record at a path; ``None`` when nothing is there. Raises `StoreUnavailable`."""
@@ -265,6 +259,10 @@ def findings_of(
 
 def _files(count: int) -> str:
     return "file" if count == 1 else "files"
+
+
+def _is_secret(decision: Decision) -> bool:
+    return isinstance(decision, Keep) and not decision.holds
 
 
 def _batched(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from retention.errors import StoreUnavailable
+from retention.decide import KeepReason
 from retention.holds import Hold, Scope
 from storage.files import vault
 from storage.files.store import FileStore
@@ -146,6 +147,23 @@ def test_copies_stay_while_a_hold_keeps_them_and_go_by_the_rule_after_its_releas
     assert inside.due() == []
     inside.holds = []
     assert sorted(inside.due()) == sorted(paths)
+
+
+def test_copies_that_are_not_due_yet_are_in_no_count_lest_they_vanish_from_it_under_a_sealed_hold(
+    shelf: Shelf, evidence: Path
+) -> None:
+    record_segments(shelf, "door", START, 4)
+    placed = minutes(0, 5)
+    preserve(shelf, evidence, placed)
+    inside = vault_shelf(evidence, shelf)
+    inside.on = START.date()
+    counts = []
+    for inside.holds in ([placed], [], [replace(placed, sealed=True)]):
+        survey, lines = inside.survey()
+        assert lines == []
+        counts.append((survey.population, dict(survey.kept), survey.held_oldest))
+    assert counts[0] == (4, {KeepReason.HELD: 4}, START.date())
+    assert counts[1] == counts[2] == (0, {}, None)
 
 
 def test_a_vault_that_was_never_made_is_taken_for_a_disk_that_is_not_mounted(
