@@ -107,9 +107,15 @@ def test_step_2_a_passkey_that_did_not_sign_for_its_person_then_stops_everything
     signer = with_passkey(bench, deputy)
     if wrong == "written by hand":
         signer = Touching(person=director.person, passkey=authenticator())
-        forged = {"credential": "BBBB", "person": "director", "public_key": signer.public.line.removesuffix(" passkey")}
+        forged = {
+            "credential": "BBBB",
+            "person": "director",
+            "public_key": signer.public.line.removesuffix(" passkey"),
+        }
         with bench.ledger.connection.write(bench.clock()) as entry:
-            entry.connection.execute(insert(tables.passkey).values(label="phone", added_at=stamp(entry.at), **forged))
+            entry.connection.execute(
+                insert(tables.passkey).values(label="phone", added_at=stamp(entry.at), **forged)
+            )
     elif wrong == "retired before":
         bench.ledger.people.retire_passkey("AAAA", actor="deputy", at=bench.clock())
     else:

@@ -258,10 +258,16 @@ def test_an_own_key_makes_no_assertions_and_a_passkey_no_bare_signatures(sqlite_
 
 
 def by_hand(
-    ledger: Ledger, phone: Authenticator, signed: dict[str, JSON], at: datetime = NOW, credential: str = "AAAA"
+    ledger: Ledger,
+    phone: Authenticator,
+    signed: dict[str, JSON],
+    at: datetime = NOW,
+    credential: str = "AAAA",
 ) -> Passkey:
     """A passkey of the director's, as somebody writes it who may write into the tables."""
-    forged = Passkey(credential=credential, person="director", public=phone.public, label="phone", added_at=at)
+    forged = Passkey(
+        credential=credential, person="director", public=phone.public, label="phone", added_at=at
+    )
     ledger.people.add_passkey(forged, actor="director", signed=signed)
     return forged
 
@@ -281,7 +287,9 @@ def test_a_passkey_that_its_owner_did_not_sign_for_signs_nothing_and_signs_nobod
     director, deputy = person(ledger, "director"), person(ledger, "deputy")
     said = said_of(phone, NOW)
     signers = {"itself": phone.sign, "a deputy": deputy.sign}
-    signed: dict[str, JSON] = {"statement": said, "signature": signers[by](said).text} if by in signers else {}
+    signed: dict[str, JSON] = (
+        {"statement": said, "signature": signers[by](said).text} if by in signers else {}
+    )
     if by == "nothing that is JSON":
         signed = {"statement": [], "signature": "["}
     forged = by_hand(ledger, phone, signed)

@@ -351,7 +351,9 @@ class Registry(NoRegister):
 
 
 @pytest.mark.parametrize("reused", [False, True])
-def test_an_export_under_a_name_used_again_is_not_as_old_as_the_one_before_it(tmp_path: Path, reused: bool) -> None:
+def test_an_export_under_a_name_used_again_is_not_as_old_as_the_one_before_it(
+    tmp_path: Path, reused: bool
+) -> None:
     rule = ExportRule(purpose="a study", recipient="University", ground="Contract 7", reused=reused)
     criteria = criteria_for(replace(EXPORTS, trigger_kind=TriggerKind.REGISTERED, export=rule))
     path, written = tmp_path / "a.csv", NOW - timedelta(days=3)

@@ -86,7 +86,9 @@ def test_who_withdrew_here_goes_whatever_is_recorded_elsewhere(desk: Desk) -> No
     assert due(desk) == [CLEO]
 
 
-@pytest.mark.parametrize("written", [f"00{ADA} ", f"{ADA}.0", f" {ADA}", "".join(chr(ord(digit) + 0xFEE0) for digit in ADA)])
+@pytest.mark.parametrize(
+    "written", [f"00{ADA} ", f"{ADA}.0", f" {ADA}", "".join(chr(ord(digit) + 0xFEE0) for digit in ADA)]
+)
 def test_a_number_that_was_written_otherwise_is_the_same_person(desk: Desk, written: str) -> None:
     desk.register = OptedIn([written, BELA, CLEO])
     assert due(desk) == []
