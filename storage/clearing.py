@@ -17,6 +17,7 @@ from retention.ruling import extended_until, standing_approvals
 from retention.schedule import Schedule
 from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
+from storage.ledger.log_entries import EntryKind
 from storage.rulings import rulings_of
 from storage.signatures import signed_epoch, verified_approvals
 
@@ -60,9 +61,10 @@ def clearance(
     """Whether the case may be carried out now, and if not, why.
 
     Decided until destroying begins. A case that was interrupted goes on under the approvals it began with: whatever was
-    held meanwhile is kept by step 5.
+    held meanwhile is kept by step 5. That it began is what the log says, into which no page can write: a row could have been
+    changed by hand.
     """
-    if case.destroying_since is not None:
+    if case.destroying_since is not None and ledger.log.find(case.id, EntryKind.CASE_STARTED) is not None:
         return Clearance(ready=True, counted=case.cleared_by)
     approvals = [
         Approved(

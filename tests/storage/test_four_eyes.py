@@ -5,6 +5,7 @@ In every test the other two are switched off.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from retention.permissions import Role
 from storage import destroy
 from storage.dispositions import Dispositions
 from storage.ledger.cases import Case
+from storage.ledger.connection import stamp
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import SignedDecision
 from storage.signatures import Signatory, marked_epoch
@@ -245,6 +247,21 @@ def test_an_approval_that_a_hold_voided_is_not_revived_in_the_database(desk: Des
     with pytest.raises(VerificationFailed, match="not what was signed"):
         verify_statements(desk.ledger)
     assert desk.ledger.cases.get(desk.case.id).destroying_since is None
+    assert desk.untouched()
+
+
+def test_a_case_that_a_hand_in_the_database_marked_as_begun_has_not_begun(
+    desk: Desk, ledger_url: str
+) -> None:
+    """The pages' own role may write that. The log does not say it, so what voids approvals and puts a case off goes on to count."""
+    desk.decide(desk.bela)
+    desk.decide(desk.cato)
+    desk.site.holding.place(about("nobody"), MATTER, desk.bela)
+    begun = {"at": stamp(desk.site.clock()), "by": json.dumps(desk.approvals())}
+    with behind_its_back(ledger_url) as connection:
+        connection.execute(text("UPDATE case_file SET destroying_since = :at, cleared_by = :by"), begun)
+    assert desk.ledger.cases.get(desk.case.id).destroying_since is not None
+    assert desk.site.destroyer.dispose(desk.case.id).waiting
     assert desk.untouched()
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from retention.errors import StoreUnavailable
 from retention.decide import KeepReason
+from retention.errors import StoreUnavailable
 from retention.holds import Hold, Scope
 from storage.files import vault
 from storage.files.store import FileStore
