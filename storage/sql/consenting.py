@@ -39,6 +39,7 @@ def consenting(
         .select_from(clause)
         .where(sa.not_(surely_not(truth)))
     )
+    engine.see_whole(connection)
     with connection.execute(asked, execution_options={"yield_per": STRETCH}) as result:
         for rows in result.partitions():
             yield [(None if subject is None else str(subject), bool(sure)) for subject, sure in rows]

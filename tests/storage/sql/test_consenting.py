@@ -93,12 +93,16 @@ def test_rows_that_are_hidden_from_the_account_are_no_withdrawals(postgresql_dat
     postgresql_database.run(
         "ALTER TABLE stat_cat_map ENABLE ROW LEVEL SECURITY",
         f"CREATE ROLE {role} LOGIN",
-        f"GRANT SELECT ON stat_cat_map TO {role}",
+        "CREATE VIEW opted_in WITH (security_invoker) AS SELECT target_usr FROM stat_cat_map",
+        f"GRANT SELECT ON stat_cat_map, opted_in TO {role}",
     )
     reader = SqlStore("ils", sa.make_url(postgresql_database.url).set(username=role).render_as_string(False))
     try:
         with pytest.raises(StoreRefused, match="row security hides rows"):
             Recorded(RECORD, reader.consenting(RECORD))
+        view = ConsentRecord(store="ils", table="opted_in", subject="target_usr")
+        with pytest.raises(StoreRefused, match="lacks a right"):
+            Recorded(view, reader.consenting(view))
     finally:
         reader.close()
         postgresql_database.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
