@@ -41,6 +41,7 @@ from storage.certifying import Certifier
 from storage.clearing import NONE, ReadSchedule, clearance, frozen_schedule, read_frozen
 from storage.contract import Batch, Pace, Staged, Store, Stores, pace_of
 from storage.four_eyes import require_people
+from storage.hold_proof import HoldProof
 from storage.ledger.batches import CHOSEN, ELSEWHERE, Intent, Range
 from storage.ledger.cases import Case, CaseState, Lease, Part
 from storage.ledger.certificates import Certificate
@@ -142,6 +143,7 @@ class Destroyer:
         self._spool = spool
         self._certifier = certifier
         self._now = now
+        self._proof = HoldProof(ledger)
         self._actor = actor
 
     # -- the way of a case -----------------------------------------------------------------------------------------
@@ -331,6 +333,7 @@ class Destroyer:
             try:
                 batch = gate.enter_context(store.batch(work.criteria(part)))  # 4.
                 view = self._ledger.holds.in_force()
+                self._proof.require(view, self._now())
                 began = time.monotonic()
                 offered = work.without_excepted(part, piece) if work.excepted else piece
                 staged = batch.stage(

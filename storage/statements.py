@@ -22,6 +22,7 @@ from retention.ruling import TYPE as RULING
 from retention.signed import from_text
 from retention.verify_signed import verify_signed
 from storage.dispositions import EXCEPTION
+from storage.hold_proof import HoldProof
 from storage.hold_steps import STATEMENT_TYPE as HOLD_ACTION
 from storage.ledger import tables
 from storage.ledger.connection import unstamp
@@ -125,6 +126,8 @@ def verify_statements(ledger: Ledger) -> int:
     rows = sum(_verify_rows(ledger, people, type, kind) for type, kind in KINDS.items())
     secret = sum(len(file.actions) for file in ledger.holds.every() if file.sealed)
     _verify_steps(ledger)
+    if (at := ledger.connection.last_event_at()) is not None:
+        HoldProof(ledger).require_all(at)
     events = (
         _verify_ethics(ledger, people) + _verify_passkeys(ledger, people) + _verify_managing(ledger, people)
     )

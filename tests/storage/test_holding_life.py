@@ -24,6 +24,7 @@ from retention.errors import RetentionError
 from retention.holds import HoldState
 from retention.permissions import Role
 from retention.signing import generate
+from storage.hold_proof import HoldProof
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person
 from storage.signatures import Signatory
@@ -174,6 +175,7 @@ class Life(RuleBasedStateMachine):
         view = self.ledger.holds.in_force()
         keeping = {hold.id for hold in view.holds}
         assert view.epoch == self.ledger.holds.epoch()
+        HoldProof(self.ledger).require_all(self.site.clock.at)
         for id, known in self.known.items():
             file = self.ledger.holds.get(id)
             assert (id in keeping) is (file.state is not HoldState.RELEASED)
