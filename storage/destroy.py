@@ -56,6 +56,7 @@ from storage.letters import (
     staged_letters,
 )
 from storage.planning import criteria_for, store_of
+from storage.role_proof import RoleProof
 from storage.sealed.remembering import KEY_STORE, remember
 from storage.spool import Spool
 from storage.worklist import Slice, Slicer, Tally, tally
@@ -144,6 +145,7 @@ class Destroyer:
         self._certifier = certifier
         self._now = now
         self._proof = HoldProof(ledger)
+        self._roles = RoleProof(ledger)
         self._actor = actor
 
     # -- the way of a case -----------------------------------------------------------------------------------------
@@ -167,6 +169,7 @@ class Destroyer:
             case = self._ledger.cases.get(case_id)
             work = self._frozen(case, lease)
             self._settle(work)
+            self._roles.require()  # 2. before what people signed is judged by their roles
             verdict = self.clearance(case, work.schedule)
             if not verdict.ready:
                 return Disposal(

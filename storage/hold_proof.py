@@ -21,7 +21,7 @@ from storage.ledger.holds import HoldAction, HoldFile, HoldView
 from storage.ledger.ledger import Ledger
 from storage.signatures import key_of
 
-_SETTING = frozenset({"place", "accept", "widen"})
+_SETTING = frozenset({"place", "widen"})
 """Steps after which a snapshot is taken (anew)."""
 
 

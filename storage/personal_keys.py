@@ -47,7 +47,7 @@ def counting(ledger: Ledger, person: Person) -> list[Passkey]:
     ended: set[str] = set()
     for act in acts:
         if act.kind == ENDED:
-            ended.add(str(_told(act.body).get("keyid")))
+            ended.add(str(told_in(act.body).get("keyid")))
             continue
         # By their place in the chain too: whoever has a retired passkey could date what it signs back.
         at = unstamp(act.at)
@@ -86,7 +86,7 @@ def _signed_for(
 
     It rests on nothing but what it is given: verified once per process, and again as soon as anything of that changed.
     """
-    told = _told(body)
+    told = told_in(body)
     said, signature = told.get("statement"), told.get("signature")
     if not isinstance(said, dict) or not isinstance(signature, str):
         return None
@@ -103,7 +103,7 @@ def _signed_for(
     return str(said.get("credential")), str(said.get("public")), str(said.get("label")), str(said["at"])
 
 
-def _told(body: str) -> dict[str, Any]:
+def told_in(body: str) -> dict[str, Any]:
     """What an event tells; nothing, where somebody wrote what is none."""
     try:
         told = json.loads(body)

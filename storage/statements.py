@@ -31,6 +31,7 @@ from storage.ledger.passkeys import ADDED, ENDED, RETIRED
 from storage.ledger.people import Person
 from storage.ledger.person_steps import PersonStepKind
 from storage.personal_keys import PASSKEY
+from storage.role_proof import RoleProof
 from storage.signatures import key_of, marked_epoch
 from storage.staff import ETHICS, PEOPLE
 
@@ -126,6 +127,7 @@ def verify_statements(ledger: Ledger) -> int:
     rows = sum(_verify_rows(ledger, people, type, kind) for type, kind in KINDS.items())
     secret = sum(len(file.actions) for file in ledger.holds.every() if file.sealed)
     _verify_steps(ledger)
+    RoleProof(ledger).require()
     if (at := ledger.connection.last_event_at()) is not None:
         HoldProof(ledger).require_all(at)
     events = (
