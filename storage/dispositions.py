@@ -32,6 +32,7 @@ from storage.clearing import (
 )
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.exceptions import ItemException
+from storage.ledger.glance import glance
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import SignedDecision
 from storage.rulings import rulings_of, write_ruling
@@ -61,6 +62,25 @@ class Review:
         return self.case.records_without(self.excepted)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCase:
+    """A case that has not ended, what it still needs, and who has said all that they can: approved it with every brake lifted."""
+
+    case: Case
+    clearance: Clearance
+    approved_by: frozenset[str]
+
+    @property
+    def waits_for_approval(self) -> bool:
+        return bool(self.clearance.missing or self.clearance.braked)
+
+    def waits_for(self, person: str) -> bool:
+        """Whether this person's approval would bring it further, if their role lets them give one."""
+        if not self.waits_for_approval or self.case.opened_by == person:
+            return False
+        return person not in self.approved_by or person in self.clearance.void
+
+
 class Dispositions:
     """Decisions on cases. ``now``: the clock of whoever uses it."""
 
@@ -88,6 +108,19 @@ class Dispositions:
         if case.state is not CaseState.STARTED:
             return None
         return clearance(self._ledger, case, self._frozen(case), self._now(), self._required)
+
+    def open_cases(self) -> list[OpenCase]:
+        """Every case that has not ended, newest first, each looked at once."""
+        ledger = glance(self._ledger)
+        return [self._open_case(ledger, case) for case in ledger.cases.list(state=CaseState.STARTED)]
+
+    def _open_case(self, ledger: Ledger, case: Case) -> OpenCase:
+        given = verified_approvals(ledger, case)
+        schedule = frozen_schedule(ledger, case, self._read_schedule)
+        verdict = clearance(ledger, case, schedule, self._now(), self._required, given=given)
+        brakes = set(case.brakes)
+        approved = frozenset(decision.person for decision, said in given if brakes <= set(said.lifts))
+        return OpenCase(case=case, clearance=verdict, approved_by=approved)
 
     # -- deciding --------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, insert, select
+from sqlalchemy import Connection, insert, select
 
 from retention.permissions import Role
 from storage.ledger import tables
@@ -93,13 +93,8 @@ def standing_now(connection: Connection, person: str | None = None) -> tuple[dic
     return roles, disabled
 
 
-def role_given(person: str, at: datetime) -> ScalarSelect[str]:
-    """The role in the last step until then, as a part of a query; null when there was none."""
+def roles_given(connection: Connection, person: str) -> list[tuple[str, Role]]:
+    """Roles given to a person after they were added, each with when, oldest first."""
     step = tables.person_step.c
-    return (
-        select(step.value)
-        .where(step.person == person, step.step == PersonStepKind.ROLE.value, step.at <= stamp(at))
-        .order_by(step.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+    query = select(step.at, step.value).where(step.person == person, step.step == PersonStepKind.ROLE.value)
+    return [(row.at, Role(row.value)) for row in connection.execute(query.order_by(step.id))]

@@ -26,20 +26,23 @@ def hold_page(
 ) -> Response:  # fmt: skip
     """``values``: what was typed in one of its forms. ``subjects``: the patrons' ids, for somebody who asked for them."""
     file = knowing.found(visit, id)
-    desk, known = visit.desk, frozenset(known_to(file)) if file.sealed else frozenset[str]()
+    desk, links = visit.desk, knowing.links(visit)
+    known = frozenset(known_to(file)) if file.sealed else frozenset[str]()
     told = frozenset(file.told)
     return visit.page(
-        "hold.html", title=f"Hold {id}", facts={"hold": facts(visit, file), **({"subjects": list(subjects)} if subjects else {})},
+        "hold.html", title=f"Hold {id}", facts={"hold": facts(visit, file, links), **({"subjects": list(subjects)} if subjects else {})},
         status=status, file=file, errors=dict(errors or {}), matters=visit.may(Act.READ_MATTERS), scope=scope_words(file.scope, subjects=False),
-        grace=desk.grace_days, people={one.name: one for one in desk.ledger.people.list()}, accept=ACCEPT, links=knowing.linked(visit, file),
+        grace=desk.grace_days, people={one.name: one for one in desk.ledger.people.list()}, accept=ACCEPT, links=links.get(id, ()),
         values={name: str(next(iter(many), "")) for name, many in values.items()}, chosen={name: tuple(many) for name, many in values.items()},
         known=sorted(known), known_people=[(one.name, one.full_name) for one in desk.ledger.people.list() if one.name in known], tellable=[one for one in choices(visit, but=told) if not file.sealed or one[0] in known],
         addable=choices(visit, but=known), subjects=subjects,
     )  # fmt: skip
 
 
-def facts(visit: Visit, file: HoldFile) -> dict[str, Any]:
-    return hold_facts(file, knowing.linked(visit, file), matters=visit.may(Act.READ_MATTERS))
+def facts(visit: Visit, file: HoldFile, links: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+    """``links``: from `knowing.links`, where it was asked for before."""
+    links = knowing.links(visit) if links is None else links
+    return hold_facts(file, links.get(file.id, ()), matters=visit.may(Act.READ_MATTERS))
 
 
 def act(
