@@ -133,8 +133,8 @@ class Dispositions:
         read now. Raises `Refused`, `UsageError`; then nothing was written.
         """
         person = authorise(self._ledger, by, Act.SECOND)
-        self._require_ethics(person.name)
         seen = self.review(case_id)
+        self._require_ethics(person.name, self._frozen(seen.case))
         self._ledger.require_ready(self._now())
         case, standing = _open(seen)
         if case.destroying_since is not None:
@@ -290,8 +290,9 @@ class Dispositions:
             seen.case.id, CaseState.RETURNED, actor=by.person.name, at=self._now(), body={"counts": counts, "reason": reason}
         )  # fmt: skip
 
-    def _require_ethics(self, name: str) -> None:
-        year = self._now().year
+    def _require_ethics(self, name: str, schedule: Schedule) -> None:
+        """For the year on the library's calendar, as it is acknowledged."""
+        year = self._now().astimezone(schedule.library.zone).year
         if self._required.ethics and not self._ledger.steps.acknowledged(name, year):
             raise Refused(
                 f"{name} has not acknowledged the code of ethics for {year}",

@@ -105,15 +105,16 @@ class SecrecyOptions:
 _SECRECY = Parameter(name="*", group="Secrecy")
 _MATTER = Parameter(name="*", group="Matter")
 _SCOPE = Parameter(name="*", group="Scope")
+Snapshot = Annotated[
+    bool, Flag, Parameter(help="Only what exists when it is placed, not what is still to come.")
+]
 
 
 def place(
     *,
     matter: Annotated[MatterOptions, _MATTER] = MatterOptions(),
     scope: Annotated[ScopeOptions, _SCOPE] = ScopeOptions(),
-    snapshot: Annotated[
-        bool, Flag, Parameter(help="Only what exists now, not what is still to come.")
-    ] = False,
+    snapshot: Snapshot = False,
     secrecy: Annotated[SecrecyOptions, _SECRECY] = SecrecyOptions(),
     told: Annotated[
         Texts, Parameter(help="Somebody who is told to preserve, and has to acknowledge it.")
@@ -146,6 +147,7 @@ def request(
     *,
     matter: Annotated[MatterOptions, _MATTER] = MatterOptions(),
     scope: Annotated[ScopeOptions, _SCOPE] = ScopeOptions(),
+    snapshot: Snapshot = False,
     secrecy: Annotated[SecrecyOptions, _SECRECY] = SecrecyOptions(),
     as_: Name,
     key_file: KeyFile = None,
@@ -155,7 +157,7 @@ def request(
     with opened(session) as site:
         file = site.holding.request(
             scope_of(session, site, scope), _matter(site, matter), site.signatory(as_, key_file), sealed=secrecy.sealed,
-            need_to_know=secrecy.need_to_know or (), nondisclosure_until=secrecy.until,
+            continuing=not snapshot, need_to_know=secrecy.need_to_know or (), nondisclosure_until=secrecy.until,
         )  # fmt: skip
     done = f"request {file.id} is recorded; it keeps nothing until a custodian decides to place it"
     notes = [

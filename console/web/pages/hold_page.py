@@ -13,7 +13,7 @@ from console.web.acting import Operation, Values, rehearse
 from console.web.doors import Visit
 from console.web.forms import Form
 from console.web.pages.hold_form import ACCEPT, choices
-from console.web.problems import sentence
+from console.web.problems import explained
 from retention.errors import Refused, UsageError
 from retention.permissions import Act
 from storage.ledger.holds import HoldFile
@@ -53,9 +53,7 @@ def act(
     try:
         return rehearse(visit, operation, {"hold": id, **(values or {})})
     except (Refused, UsageError) as error:
-        return hold_page(
-            visit, id, form.values, {field or operation.name: sentence(error.message)}, status=422
-        )
+        return hold_page(visit, id, form.values, {field or operation.name: explained(error)}, status=422)
 
 
 def tell(visit: Visit, values: Values) -> list[tuple[str, str]]:
