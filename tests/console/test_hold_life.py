@@ -37,7 +37,7 @@ def place(library: Library, *words: str | Path) -> str:
 
 def test_a_verbal_request_is_recorded_and_then_decided_on(staffed: Library) -> None:
     assert staffed("hold", "place", *VERBAL, *PATRON, "--as", "ada").code == 5
-    said = staffed.done("hold", "request", *VERBAL, *PATRON, "--as", "ada", "--json")
+    said = staffed.done("hold", "request", *VERBAL, *PATRON, "--snapshot", "--as", "ada", "--json")
     id = said.json["hold"]["id"]
     assert said.json["hold"]["state"] == "requested"
     assert "102" not in said.out
@@ -45,11 +45,13 @@ def test_a_verbal_request_is_recorded_and_then_decided_on(staffed: Library) -> N
     assert "recorded; nobody has decided" in staffed.done("hold", "show", id).out
     accepted = staffed.done("hold", "accept", id, "--as", "bela", "--json").json
     assert (accepted["hold"]["state"], accepted["stores"]) == ("provisional", ["ils"])
+    assert (accepted["hold"]["continuing"], accepted["hold"]["taken_at"] is None) == (False, False)
     assert "under a legal hold" in staffed.done("explain", "past-checkouts", "1").out
     other = staffed.done("hold", "request", *VERBAL, *PATRON, "--as", "ada", "--json").json["hold"]["id"]
     assert staffed("hold", "decline", other, "--as", "bela").code == 2
     staffed.done("hold", "decline", other, "--reason", "nothing in writing", "--as", "bela")
-    assert "declined because: nothing in writing" in staffed.done("hold", "show", other).out
+    assert "declined because: nothing in writing" in staffed.done("hold", "show", other, "--as", "ada").out
+    assert "nothing in writing" not in staffed.done("hold", "show", other).out, "a reason is of the matter"
     assert other not in staffed.done("hold", "list").out
     assert other in staffed.done("hold", "list", "--all").out
 
