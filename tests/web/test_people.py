@@ -140,7 +140,7 @@ def test_a_person_is_added_with_a_key_of_their_own_and_invited(house: House) -> 
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
-        ("name", "Mei Lind", "is not a short name"), ("name", "console", "the program uses"), ("name", "new", "the program uses"),
+        ("name", "Mei Lind", "is not a short name"), ("name", "console", "the program uses"), ("name", "new", "the program uses"), ("name", "director.json", "the program uses"),
         ("name", "director", "already a person"), ("full_name", "DIRECTOR", "already a person"), ("full_name", "a\u202eb", "not printable"),
         ("title", "", "title is empty"), ("role", "king", "one of the roles"), ("public", "", "no public key"), ("public", "x", "not a public key"),
         ("public", generate("m", P256).public.line, "Ed25519"),
