@@ -111,8 +111,9 @@ class Dispositions:
 
     def open_cases(self) -> list[OpenCase]:
         """Every case that has not ended, newest first, each looked at once."""
-        ledger = glance(self._ledger)
-        return [self._open_case(ledger, case) for case in ledger.cases.list(state=CaseState.STARTED)]
+        cases = self._ledger.cases.list(state=CaseState.STARTED)
+        ledger = glance(self._ledger, [case.id for case in cases])
+        return [self._open_case(ledger, case) for case in cases]
 
     def _open_case(self, ledger: Ledger, case: Case) -> OpenCase:
         given = verified_approvals(ledger, case)

@@ -5,6 +5,7 @@ Only for looking. It is as old as its first reading and is never kept beyond the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from functools import cache
 
@@ -19,11 +20,15 @@ READ_ONCE = {
 """Of each part of the ledger, the readings that many cases have in common."""
 
 
-def glance(ledger: Ledger) -> Ledger:
+def glance(ledger: Ledger, cases: Sequence[str]) -> Ledger:
+    """``cases``: ids of those that it is asked about, whose decisions and exceptions are read together, and of no others."""
     once = copy(ledger)
     for part, readings in READ_ONCE.items():
         shared = copy(getattr(ledger, part))
         for name in readings:
             setattr(shared, name, cache(getattr(getattr(ledger, part), name)))
         setattr(once, part, shared)
+    setattr(once.people, "decisions", ledger.people.decided(cases).__getitem__)  # noqa: B010  # a method in its place
+    once.exceptions = copy(ledger.exceptions)
+    setattr(once.exceptions, "epoch", ledger.exceptions.epochs(cases).__getitem__)  # noqa: B010  # likewise
     return once

@@ -172,18 +172,23 @@ class People:
 
     def decisions(self, case_id: str) -> list[SignedDecision]:
         """Oldest first."""
-        query = (
-            select(tables.approval).where(tables.approval.c.case_id == case_id).order_by(tables.approval.c.id)
-        )
+        return self.decided([case_id])[case_id]
+
+    def decided(self, cases: Sequence[str]) -> dict[str, list[SignedDecision]]:
+        """The decisions about each of these cases, oldest first."""
+        table = tables.approval
+        found: dict[str, list[SignedDecision]] = {id: [] for id in cases}
         with self._db.read() as connection:
-            return [
-                SignedDecision(
-                    id=row.id,
-                    case_id=row.case_id, person=row.person, decision=row.decision, statement=json.loads(row.statement),
-                    signature=row.signature, epoch=row.epoch, at=unstamp(row.at),
-                )
-                for row in connection.execute(query)
-            ]  # fmt: skip
+            for row in connection.execute(
+                select(table).where(table.c.case_id.in_(cases)).order_by(table.c.id)
+            ):
+                found[row.case_id].append(
+                    SignedDecision(
+                        id=row.id, case_id=row.case_id, person=row.person, decision=row.decision, statement=json.loads(row.statement),
+                        signature=row.signature, epoch=row.epoch, at=unstamp(row.at),
+                    )
+                )  # fmt: skip
+        return found
 
     def list(self) -> list[Person]:
         """Everybody as they are now: with the role given last, and disabled or not."""

@@ -101,16 +101,20 @@ def test_the_care_of_a_hold_is_in_its_history(staffed: Library) -> None:
     staffed.done("hold", "tell", id, "ada", "--as", "ada")
     staffed.done("hold", "acknowledge", id, "--as", "bela")
     staffed.done("hold", "link", id, other, "--as", "ada")
+    staffed.done("person", "add", "ora", "--full-name", "Ora Example", "--title", "IT", "--role", "operator")
+    staffed.done("hold", "tell", id, "ora", "--as", "ada")
+    told = staffed.done("hold", "acknowledge", id, "--as", "ora", "--json").json["hold"]
+    assert told["matter"] is None, "being told is not to read what it is about"
     hold = staffed.done("hold", "show", id, "--as", "ada", "--json").json["hold"]
     assert [step["action"] for step in hold["history"]] == [
-        "place", "verify", "review", "tell", "acknowledge", "link",
+        "place", "verify", "review", "tell", "acknowledge", "link", "tell", "acknowledge",
     ]  # fmt: skip
     assert (hold["state"], hold["matter"]["counsel"], hold["review_on"]) == (
         "provisional",
         "rejected",
         "2036-02-01",
     )
-    assert (hold["told"], hold["unacknowledged"], hold["links"]) == (["ada", "bela"], ["ada"], [other])
+    assert (hold["told"], hold["unacknowledged"], hold["links"]) == (["ada", "bela", "ora"], ["ada"], [other])
     assert staffed.done("hold", "show", other, "--json").json["hold"]["links"] == [id]
     assert staffed("hold", "verify", id, "--as", "ada").code == 2
     assert "stays" in staffed.done("explain", "past-checkouts", "1").out

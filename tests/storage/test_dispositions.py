@@ -261,7 +261,7 @@ def test_many_open_cases_are_decided_as_one_is_and_share_what_is_read(office: Of
         False,
         True,
     )
-    once = glance(office.ledger)
+    once = glance(office.ledger, [])
     office.staff.give_role("bela", Role.AUDITOR, office.root)
     assert (once.people.get("bela").role, office.ledger.people.get("bela").role) == (
         Role.AUDITOR,
