@@ -114,6 +114,20 @@ def test_somebody_disabled_is_out_at_once_and_comes_back_enabled(house: House) -
     assert verify_statements(house.ledger) == 2
 
 
+def test_an_act_that_failed_unexpectedly_was_not_done_and_can_be_signed_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house.client("administrator") as client:
+        page = begun(client, "/people/auditor/disable")
+        sent = signature(house, client, page, "administrator")
+        with monkeypatch.context() as broken:
+            broken.delattr("storage.staff.Staff.disable")
+            assert client.post(page, data=sent).status_code == 500
+        assert client.get(page).status_code == 200, "it still waits for its signature"
+        assert client.post(page, data=sent).status_code == 303
+    assert house.ledger.people.get("auditor").disabled
+
+
 def test_a_person_is_added_with_a_key_of_their_own_and_invited(house: House) -> None:
     key = generate("mei")
     markup = NEW | {"full_name": "<b>Mei</b> & “Lind”", "public": key.public.line}
