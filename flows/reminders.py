@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from flows.wiring import Site
 from retention.holds import HoldState
-from storage.ledger.cases import CaseState
 from storage.ledger.holds import HoldFile
 
 ACTOR = "scheduler"
@@ -73,9 +72,4 @@ def _lapses(hold: HoldFile, by: datetime) -> bool:
 
 
 def _waiting_cases(site: Site) -> tuple[str, ...]:
-    waiting = []
-    for case in site.ledger.cases.list(state=CaseState.STARTED):
-        verdict = site.dispositions.standing(case)
-        if verdict is not None and (verdict.missing or verdict.braked):
-            waiting.append(case.id)
-    return tuple(waiting)
+    return tuple(one.case.id for one in site.dispositions.open_cases() if one.waits_for_approval)

@@ -24,6 +24,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from retention.document import JSON, encode
@@ -68,7 +69,7 @@ def verify_signed(
         return Proof(
             origin=verify_assertion(signed.assertion, signature, key, challenge, what=what, origin=origin)
         )
-    if not key.verifies(signature, message):
+    if not _made(key, signature, message):
         raise VerificationFailed(f"{what} is not valid")
     return Proof(origin=None)
 
@@ -114,9 +115,15 @@ def verify_assertion(
         raise VerificationFailed(f"{what} by a passkey does not show that the person was there and verified")
     # 10. The signature. Either form of ECDSA: authenticators make both, and nobody who signs can choose which one. What it stands
     # in, a certificate or a ledger that only grows, is what keeps anybody from exchanging one for the other.
-    if not key.verifies(signature, authenticator_data + sha256(client_data).digest(), either_form=True):
+    if not _made(key, signature, authenticator_data + sha256(client_data).digest(), either_form=True):
         raise VerificationFailed(f"{what} by a passkey is not valid")
     return found
+
+
+@lru_cache(maxsize=1024)
+def _made(key: PublicKey, signature: bytes, message: bytes, *, either_form: bool = False) -> bool:
+    """Whether the key made it. The same bytes under the same key are the same answer: a page asks it of every open case each time."""
+    return key.verifies(signature, message, either_form=either_form)
 
 
 def _bytes(text: str, limit: int, what: str) -> bytes:

@@ -19,7 +19,7 @@ from storage.ledger.cases import Case
 from storage.ledger.ledger import Ledger
 from storage.ledger.log_entries import EntryKind
 from storage.rulings import rulings_of
-from storage.signatures import signed_epoch, verified_approvals
+from storage.signatures import Given, signed_epoch, verified_approvals
 
 ReadSchedule = Callable[[str], Schedule]
 """From the text of a schedule, as `retention.loader.load` does."""
@@ -56,9 +56,10 @@ def changed_at(ledger: Ledger, case: Case, schedule: Schedule) -> int:
 
 
 def clearance(
-    ledger: Ledger, case: Case, schedule: Schedule, now: datetime, required: Requirements = NONE
-) -> Clearance:
-    """Whether the case may be carried out now, and if not, why.
+    ledger: Ledger, case: Case, schedule: Schedule, now: datetime, required: Requirements = NONE, *,
+    given: Given | None = None,
+) -> Clearance:  # fmt: skip
+    """Whether the case may be carried out now, and if not, why. ``given``: its `verified_approvals`, where they were read before.
 
     Decided until destroying begins. A case that was interrupted goes on under the approvals it began with: whatever was
     held meanwhile is kept by step 5. That it began is what the log says, into which no page can write: a row could have been
@@ -72,7 +73,7 @@ def clearance(
             epoch=signed_epoch(ledger, decision, said), lifts=frozenset(said.lifts), at=decision.at,
             first=may(ledger.people.role_at(decision.person, decision.at), Act.APPROVE),
         )
-        for decision, said in verified_approvals(ledger, case)
+        for decision, said in (verified_approvals(ledger, case) if given is None else given)
     ]  # fmt: skip
     on = now.astimezone(schedule.library.zone).date()
     rulings = rulings_of(ledger, case.record_type)

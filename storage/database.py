@@ -40,7 +40,11 @@ def stamp(at: datetime) -> str:
 
 
 def unstamp(written: str) -> datetime:
-    return datetime.strptime(written, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    """Raises ``ValueError`` for what `stamp` did not write."""
+    at = datetime.fromisoformat(written)
+    if at.tzinfo is not UTC:
+        raise ValueError("times in our databases are in UTC")
+    return at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

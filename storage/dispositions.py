@@ -32,6 +32,7 @@ from storage.clearing import (
 )
 from storage.ledger.cases import Case, CaseState
 from storage.ledger.exceptions import ItemException
+from storage.ledger.glance import glance
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import SignedDecision
 from storage.rulings import rulings_of, write_ruling
@@ -59,6 +60,25 @@ class Review:
     def going(self) -> int:
         """How many records would be destroyed: those of the manifest without what was taken out."""
         return self.case.records_without(self.excepted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCase:
+    """A case that has not ended, what it still needs, and who has said all that they can: approved it with every brake lifted."""
+
+    case: Case
+    clearance: Clearance
+    approved_by: frozenset[str]
+
+    @property
+    def waits_for_approval(self) -> bool:
+        return bool(self.clearance.missing or self.clearance.braked)
+
+    def waits_for(self, person: str) -> bool:
+        """Whether this person's approval would bring it further, if their role lets them give one."""
+        if not self.waits_for_approval or self.case.opened_by == person:
+            return False
+        return person not in self.approved_by or person in self.clearance.void
 
 
 class Dispositions:
@@ -89,6 +109,20 @@ class Dispositions:
             return None
         return clearance(self._ledger, case, self._frozen(case), self._now(), self._required)
 
+    def open_cases(self) -> list[OpenCase]:
+        """Every case that has not ended, newest first, each looked at once."""
+        cases = self._ledger.cases.list(state=CaseState.STARTED)
+        ledger = glance(self._ledger, [case.id for case in cases])
+        return [self._open_case(ledger, case) for case in cases]
+
+    def _open_case(self, ledger: Ledger, case: Case) -> OpenCase:
+        given = verified_approvals(ledger, case)
+        schedule = frozen_schedule(ledger, case, self._read_schedule)
+        verdict = clearance(ledger, case, schedule, self._now(), self._required, given=given)
+        brakes = set(case.brakes)
+        approved = frozenset(decision.person for decision, said in given if brakes <= set(said.lifts))
+        return OpenCase(case=case, clearance=verdict, approved_by=approved)
+
     # -- deciding --------------------------------------------------------------------------------------------------
 
     def approve(
@@ -100,8 +134,8 @@ class Dispositions:
         read now. Raises `Refused`, `UsageError`; then nothing was written.
         """
         person = authorise(self._ledger, by, Act.SECOND)
-        self._require_ethics(person.name)
         seen = self.review(case_id)
+        self._require_ethics(person.name, self._frozen(seen.case))
         self._ledger.require_ready(self._now())
         case, standing = _open(seen)
         if case.destroying_since is not None:
@@ -257,8 +291,9 @@ class Dispositions:
             seen.case.id, CaseState.RETURNED, actor=by.person.name, at=self._now(), body={"counts": counts, "reason": reason}
         )  # fmt: skip
 
-    def _require_ethics(self, name: str) -> None:
-        year = self._now().year
+    def _require_ethics(self, name: str, schedule: Schedule) -> None:
+        """For the year on the library's calendar, as it is acknowledged."""
+        year = self._now().astimezone(schedule.library.zone).year
         if self._required.ethics and not self._ledger.steps.acknowledged(name, year):
             raise Refused(
                 f"{name} has not acknowledged the code of ethics for {year}",

@@ -86,7 +86,7 @@ class HoldCare(Steps):
             raise UsageError(
                 "this changes nothing about who may see the hold", f"see: retention hold show {id}"
             )
-        if not any(may(self._ledger.people.get(name).role, Act.PLACE_HOLD) for name in known):
+        if not any(self._could_release(name) for name in known):
             raise Refused(
                 f"nobody would be left who could ever release hold {id}",
                 "leave a custodian on its need-to-know list",
@@ -117,6 +117,10 @@ class HoldCare(Steps):
                 f"a second custodian confirms it first: retention hold confirm {id} --as NAME",
             )
         return self._revise(file, "unseal", by, sealed=False, need_to_know=(), nondisclosure_until=None)
+
+    def _could_release(self, name: str) -> bool:
+        person = self._ledger.people.get(name)
+        return not person.disabled and may(person.role, Act.PLACE_HOLD)
 
     def _move_within(self, file: HoldFile, action: str, by: Signing) -> HoldFile:
         now = self._now()

@@ -52,14 +52,15 @@ class Holding(Steps):
         return self._add(file, "place", by)
 
     def request(
-        self, scope: Scope, matter: Matter, by: Signing, *, sealed: bool = False, id: str | None = None,
+        self, scope: Scope, matter: Matter, by: Signing, *, sealed: bool = False, continuing: bool = True, id: str | None = None,
         need_to_know: Iterable[str] = (), nondisclosure_until: date | None = None,
     ) -> HoldFile:  # fmt: skip
-        """Record a request that nobody has decided on: an officer's verbal one, an unverified letter. It keeps nothing."""
+        """Record a request that nobody has decided on: an officer's verbal one, an unverified letter. It keeps nothing, and is placed
+        as it was asked for: as a snapshot, unless ``continuing``."""
         authorise(self._ledger, by, Act.REQUEST_HOLD)
         self.check(scope)
         file = self._file(
-            HoldState.REQUESTED, scope, matter, by, sealed=sealed, id=id, need_to_know=need_to_know,
+            HoldState.REQUESTED, scope, matter, by, sealed=sealed, continuing=continuing, id=id, need_to_know=need_to_know,
             nondisclosure_until=nondisclosure_until,
         )  # fmt: skip
         return self._add(file, "request", by)

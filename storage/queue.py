@@ -5,7 +5,7 @@ A sealed hold is told to those on its need-to-know list, and to nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 
@@ -15,14 +15,12 @@ from retention.holds import HoldState
 from retention.permissions import Act, may
 from retention.ruling import standing_approvals
 from retention.schedule import ApprovalKind, Schedule
-from storage.dispositions import Dispositions
-from storage.ledger.cases import Case, CaseState
+from storage.dispositions import OpenCase
 from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Ledger
 from storage.ledger.people import Person
 from storage.rulings import rulings_of
 from storage.seeing import all_seen
-from storage.signatures import verified_approvals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +46,9 @@ class Queue:
 
 
 def queue(
-    ledger: Ledger, schedule: Schedule, dispositions: Dispositions, person: Person, *, now: datetime, required: Requirements
+    ledger: Ledger, schedule: Schedule, open_cases: Iterable[OpenCase], person: Person, *, now: datetime, required: Requirements
 ) -> Queue:  # fmt: skip
-    """Raises nothing but what the ledger raises; somebody who is disabled has nothing to do."""
+    """``open_cases``: from `Dispositions.open_cases`, newest first. Somebody who is disabled has nothing to do."""
     if person.disabled:
         return Queue()
     on = now.astimezone(schedule.library.zone).date()
@@ -58,7 +56,7 @@ def queue(
     confirms, places = may(person.role, Act.CONFIRM_HOLD), may(person.role, Act.PLACE_HOLD)
     verifies, seconds = may(person.role, Act.VERIFY_REQUEST) and not places, may(person.role, Act.SECOND)
     return Queue(
-        approve=tuple(_cases(ledger, dispositions, person)) if seconds else (),
+        approve=tuple(one.case.id for one in reversed([*open_cases]) if one.waits_for(person.name)) if seconds else (),
         agree=tuple(_standing(ledger, schedule, person, on)) if seconds else (),
         decide=_chosen(holds, places, lambda one: one.state is HoldState.REQUESTED),
         verify=_chosen(holds, verifies, lambda one: one.unverified),
@@ -95,26 +93,6 @@ def _chosen(
 
 def _asked(file: HoldFile) -> str:
     return next((step.person for step in reversed(file.actions) if step.action == "request-release"), "")
-
-
-def _cases(ledger: Ledger, dispositions: Dispositions, person: Person) -> list[str]:
-    """Cases that this person's approval would bring further."""
-    found = []
-    for case in reversed(ledger.cases.list(state=CaseState.STARTED)):
-        verdict = dispositions.standing(case)
-        if verdict is None or not (verdict.missing or verdict.braked) or case.opened_by == person.name:
-            continue
-        if not _approved_as_it_is(ledger, case, person.name) or person.name in verdict.void:
-            found.append(case.id)
-    return found
-
-
-def _approved_as_it_is(ledger: Ledger, case: Case, person: str) -> bool:
-    """Whether the person has said all that they can say: approved, with every brake lifted."""
-    return any(
-        decision.person == person and set(case.brakes) <= set(said.lifts)
-        for decision, said in verified_approvals(ledger, case)
-    )
 
 
 def _standing(ledger: Ledger, schedule: Schedule, person: Person, on: date) -> list[str]:

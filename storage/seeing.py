@@ -6,9 +6,10 @@ in an event.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from retention.errors import UsageError
+from retention.holds import HoldState
 from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Event, Ledger
 
@@ -37,12 +38,21 @@ def seen(ledger: Ledger, id: str, person: str | None) -> HoldFile:
 
 def all_seen(ledger: Ledger, person: str | None, *, released: bool = False) -> list[HoldFile]:
     """The holds this person may see, newest first."""
-    return [file for file in ledger.holds.list(released=released) if may_see(file, person)]
+    ended = () if released else (HoldState.RELEASED, HoldState.DECLINED)
+    return [file for file in ledger.holds.every() if file.state not in ended and may_see(file, person)]
 
 
-def linked_with(file: HoldFile, others: Iterable[HoldFile]) -> list[str]:
-    """Ids of those of the others that it is linked with, from either side. ``others``: holds that whoever asks may see."""
-    return [other.id for other in others if other.id in file.links or file.id in other.links]
+def links_among(files: Sequence[HoldFile]) -> dict[str, list[str]]:
+    """By id, the ids of those that a hold is linked with, from either side, in the order of ``files``: holds that whoever asks may see.
+    What is linked with none is not there."""
+    places = {file.id: place for place, file in enumerate(files)}
+    found: dict[str, set[str]] = {}
+    for file in files:
+        for other in file.links:
+            if other in places:
+                found.setdefault(file.id, set()).add(other)
+                found.setdefault(other, set()).add(file.id)
+    return {id: sorted(others, key=places.__getitem__) for id, others in found.items()}
 
 
 def hidden(ledger: Ledger, person: str | None) -> frozenset[str]:

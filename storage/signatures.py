@@ -6,7 +6,7 @@ An unsigned word counts for nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -134,7 +134,11 @@ def signed_epoch(ledger: Ledger, decision: SignedDecision, said: ApprovalStateme
     return decision.epoch
 
 
-def verified_approvals(ledger: Ledger, case: Case) -> list[tuple[SignedDecision, ApprovalStatement]]:
+Given = Sequence[tuple[SignedDecision, ApprovalStatement]]
+"""Decisions with what was signed, verified."""
+
+
+def verified_approvals(ledger: Ledger, case: Case) -> Given:
     """Approvals of a case that were not taken back, by those whose role then let them approve, each with its signature checked.
 
     What somebody signed before they took it back, or in that very second, stays taken back wherever its row stands: a row can be

@@ -31,6 +31,8 @@ CONSOLE = "console"
 """Who acts where nobody is named: somebody with the site's files."""
 RESERVED = frozenset({"scheduler", "console", "upgrade", "new"})
 """Actors of events that are nobody: a person of that name would pass for them. And the address of a page."""
+JSON_ADDRESS = ".json"
+"""How an address ends at which a page is given to programs: a person of such a name would have somebody else's."""
 
 
 class Staff:
@@ -201,7 +203,7 @@ def require_short_name(name: str) -> None:
             f"{name!r} is not a short name",
             "lower-case letters, digits, dots and dashes, such as ada or j.doe",
         )
-    if name in RESERVED:
+    if name in RESERVED or name.endswith(JSON_ADDRESS):
         raise UsageError(f"{name} is a name that the program uses itself", "choose another short name")
 
 

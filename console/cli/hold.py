@@ -105,15 +105,16 @@ class SecrecyOptions:
 _SECRECY = Parameter(name="*", group="Secrecy")
 _MATTER = Parameter(name="*", group="Matter")
 _SCOPE = Parameter(name="*", group="Scope")
+Snapshot = Annotated[
+    bool, Flag, Parameter(help="Only what exists when it is placed, not what is still to come.")
+]
 
 
 def place(
     *,
     matter: Annotated[MatterOptions, _MATTER] = MatterOptions(),
     scope: Annotated[ScopeOptions, _SCOPE] = ScopeOptions(),
-    snapshot: Annotated[
-        bool, Flag, Parameter(help="Only what exists now, not what is still to come.")
-    ] = False,
+    snapshot: Snapshot = False,
     secrecy: Annotated[SecrecyOptions, _SECRECY] = SecrecyOptions(),
     told: Annotated[
         Texts, Parameter(help="Somebody who is told to preserve, and has to acknowledge it.")
@@ -146,6 +147,7 @@ def request(
     *,
     matter: Annotated[MatterOptions, _MATTER] = MatterOptions(),
     scope: Annotated[ScopeOptions, _SCOPE] = ScopeOptions(),
+    snapshot: Snapshot = False,
     secrecy: Annotated[SecrecyOptions, _SECRECY] = SecrecyOptions(),
     as_: Name,
     key_file: KeyFile = None,
@@ -155,7 +157,7 @@ def request(
     with opened(session) as site:
         file = site.holding.request(
             scope_of(session, site, scope), _matter(site, matter), site.signatory(as_, key_file), sealed=secrecy.sealed,
-            need_to_know=secrecy.need_to_know or (), nondisclosure_until=secrecy.until,
+            continuing=not snapshot, need_to_know=secrecy.need_to_know or (), nondisclosure_until=secrecy.until,
         )  # fmt: skip
     done = f"request {file.id} is recorded; it keeps nothing until a custodian decides to place it"
     notes = [
@@ -180,14 +182,20 @@ def accept(
 def _resume(site: Site, id: str, name: str, key_file: Path | None) -> Answer:
     person = authorise(site.ledger, site.signatory(name, key_file), Act.READ)
     seen(site.ledger, id, person.name)
-    return in_force(site, "hold.place", site.enforcing.resume(id, actor=person.name))
+    placed = site.enforcing.resume(id, actor=person.name)
+    return in_force(site, "hold.place", placed, matters=may(person.role, Act.READ_MATTERS))
 
 
-def in_force(site: Site, command: str, placed: Placed) -> Answer:
-    """What is told of a hold that every store has confirmed, for the person who placed or changed it."""
+def in_force(site: Site, command: str, placed: Placed, *, matters: bool = True) -> Answer:
+    """What is told of a hold that every store has confirmed, for the person who placed or changed it. ``matters``: with what it is about;
+    whoever only completes it need not be one who may read that."""
     file, id = placed.file, placed.file.id
     done = f"hold {id} is in force: confirmed by {words.listed(list(placed.stores))} after {placed.seconds:.1f} s"
-    body = {"hold": hold_facts(file), "stores": list(placed.stores), "seconds": round(placed.seconds, 3)}
+    body = {
+        "hold": hold_facts(file, matters=matters),
+        "stores": list(placed.stores),
+        "seconds": round(placed.seconds, 3),
+    }
     body["uncopied"] = [{"message": error.message, "hint": error.hint} for error in placed.uncopied]
     missing = [bad(f"{error.message} (it keeps them where they are)") for error in placed.uncopied]
     hints = [error.hint for error in placed.uncopied if error.hint]
@@ -199,7 +207,7 @@ def in_force(site: Site, command: str, placed: Placed) -> Answer:
             f"nobody else who could confirm it may see it: retention hold know {id} --add NAME --as NAME"
         )
     return Answer(
-        command=command, body=body, lines=[good(done), *missing, *hold_lines(file)], notes=[*hints, *notes],
+        command=command, body=body, lines=[good(done), *missing, *hold_lines(file, matters=matters)], notes=[*hints, *notes],
         exit_code=worst(error.exit_code for error in placed.uncopied),
     )  # fmt: skip
 

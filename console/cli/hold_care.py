@@ -17,7 +17,7 @@ from console.cli.site import opened
 from flows.wiring import Site
 from retention.errors import UsageError
 from retention.holds import CounselVerification
-from retention.permissions import Act
+from retention.permissions import Act, may
 from storage.ledger.holds import HoldFile
 from storage.seeing import may_see, seen
 from storage.signatures import authorise
@@ -28,10 +28,11 @@ People = Annotated[list[str] | None, Many]
 def _answer(site: Site, command: str, file: HoldFile, by: str, done: str) -> Answer:
     if not may_see(file, by):  # they took themselves off the list
         return Answer(command=command, body={"hold": None}, lines=[good(done)])
-    links = linked(site, file, by)
+    links, matters = linked(site, file, by), may(site.ledger.people.get(by).role, Act.READ_MATTERS)
     return Answer(
-        command=command, body={"hold": hold_facts(file, links)}, lines=[good(done), *hold_lines(file, links)]
-    )
+        command=command, body={"hold": hold_facts(file, links, matters=matters)},
+        lines=[good(done), *hold_lines(file, links, matters=matters)],
+    )  # fmt: skip
 
 
 def decline(

@@ -23,7 +23,7 @@ from retention.errors import Refused, UsageError
 from retention.holds import HoldState
 from retention.permissions import Act, may
 from storage.ledger.holds import HoldFile
-from storage.seeing import all_seen, linked_with, seen
+from storage.seeing import all_seen, links_among, seen
 from storage.signatures import Signatory, authorise
 
 
@@ -166,7 +166,7 @@ def _read_subjects(site: Site, file: HoldFile, name: str | None, key_file: Path 
 
 def linked(site: Site, file: HoldFile, reader: str | None) -> list[str]:
     """Holds that it is linked with, from either side, as far as the reader may see them."""
-    return linked_with(file, all_seen(site.ledger, reader, released=True))
+    return links_among(all_seen(site.ledger, reader, released=True)).get(file.id, [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

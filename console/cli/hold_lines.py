@@ -38,7 +38,7 @@ def hold_facts(
             "margin_after": scope.margin_after,
         },
         "requested_by": file.requested_by,
-        "declined_because": file.declined_because,
+        "declined_because": file.declined_because if matters else None,
         "placed_by": file.placed_by or None,
         "placed_at": file.placed_at if file.placed_by else None,
         "provisional_until": file.provisional_until,
@@ -110,7 +110,7 @@ def hold_lines(
     lines += [
         f"  {name}: {value}"
         for name, value in (
-            ("declined because", file.declined_because),
+            ("declined because", file.declined_because if matters else ""),
             ("linked with", ", ".join(links)),
             ("told", ", ".join(file.told)),
             ("not acknowledged yet by", ", ".join(file.unacknowledged)),

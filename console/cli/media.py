@@ -7,7 +7,7 @@ import io
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -76,7 +76,10 @@ def attest(
     lot: LotId,
     /,
     *,
-    method: Annotated[Method, Parameter(help="clear, purge or destroy, as NIST SP 800-88 means them.")],
+    method: Annotated[
+        Literal[Method.CLEAR, Method.PURGE, Method.DESTROY],
+        Parameter(help="What was done, as NIST SP 800-88 means it."),
+    ],
     technique: Annotated[str, Parameter(help='How it was done: "cross-cut shredder, 4 x 40 mm, P-4".')],
     destroyed_at: Annotated[
         str | None,

@@ -44,7 +44,12 @@ def queue(
         person = authorise(site.ledger, site.signatory(as_, key_file), Act.READ)
         required = site.settings.required
         found = waiting_for(
-            site.ledger, site.schedule, site.dispositions, person, now=site.now(), required=required
+            site.ledger,
+            site.schedule,
+            site.dispositions.open_cases(),
+            person,
+            now=site.now(),
+            required=required,
         )
         doubts = undecided(site.ledger, site.schedule)
     lines: list[Line] = [] if found else [good(f"nothing waits for {as_}")]

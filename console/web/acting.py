@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ from console.web.desk import Desk
 from console.web.doors import Visit
 from console.web.problems import NotFound
 from retention.document import JSON, encode
-from retention.errors import Refused, RetentionError, UsageError
+from retention.errors import Refused, UsageError
 from retention.origin import Origin
 from retention.signed import Signed
 from retention.signing import PublicKey
@@ -124,11 +125,10 @@ def carry_out(visit: Visit, act: ToSign, by: Signing) -> None:
     desk = visit.desk
     if not desk.ledger.drafts.use(act.draft, desk.now()):
         return
-    try:
+    with ExitStack() as failed:
+        failed.callback(desk.ledger.drafts.give_back, act.draft, desk.now())
         act.operation.run(desk, by, act.values)
-    except RetentionError:
-        desk.ledger.drafts.give_back(act.draft, desk.now())
-        raise
+        failed.pop_all()
 
 
 def presigned(visit: Visit, act: ToSign, public: PublicKey, signed: Signed) -> Presigned:

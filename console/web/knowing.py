@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from console.web.doors import Visit
 from console.web.problems import NotFound
 from storage.ledger.holds import HoldFile
-from storage.seeing import linked_with, may_see
+from storage.seeing import links_among, may_see
 
 
 def may_know(visit: Visit, file: HoldFile) -> bool:
@@ -28,17 +26,11 @@ def found(visit: Visit, id: str) -> HoldFile:
     raise NotFound
 
 
-def linked(visit: Visit, file: HoldFile) -> list[str]:
-    """Ids of the holds it is linked with, from either side, that this person may know of."""
-    return linked_with(file, known(visit))
+def links(visit: Visit) -> dict[str, list[str]]:
+    """Of every hold that this person may know of, the ids of those it is linked with that they may know of too."""
+    return links_among(known(visit))
 
 
 def hidden(visit: Visit) -> frozenset[str]:
     """Ids of what is to leave no trace for this person."""
     return frozenset(file.id for file in visit.desk.ledger.holds.every() if not may_know(visit, file))
-
-
-def without(visit: Visit, ids: Iterable[str]) -> list[str]:
-    """These ids without the hidden ones."""
-    away = hidden(visit)
-    return [id for id in ids if id not in away]

@@ -323,8 +323,8 @@ def _fetch(address: str) -> dict[str, Any]:
 
 
 def _safe(address: object) -> bool:
-    """Whether an address is one to send secrets to: TLS, or this machine."""
-    if not isinstance(address, str):
+    """Whether an address is one to send secrets to: TLS, or this machine; and nothing but one, since it stands in headers."""
+    if not isinstance(address, str) or not all("!" <= one <= "~" for one in address):
         return False
     try:
         parts = urlsplit(address)

@@ -60,11 +60,20 @@ def sentence(message: str) -> str:
     return message[:1].upper() + message[1:] + ("" if message.endswith(".") else ".")
 
 
+def explained(error: RetentionError) -> str:
+    """An error, to stand at a field: what is wrong, and what to do about it."""
+    hint = _hint(error)
+    return sentence(error.message) + (f" {sentence(hint)}" if hint else "")
+
+
 def problem_of(error: RetentionError) -> Problem:
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 503)
     title = error.message[:1].upper() + error.message[1:]
-    hint = "" if _COMMAND.search(error.hint) else error.hint[:1].upper() + error.hint[1:]
-    return Problem(status, title, hint)
+    return Problem(status, title, _hint(error))
+
+
+def _hint(error: RetentionError) -> str:
+    return "" if _COMMAND.search(error.hint) else error.hint[:1].upper() + error.hint[1:]
 
 
 def answer(request: Request, problem: Problem) -> Response:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from storage.ledger import tables
 from storage.ledger.cases import require_not_begun, require_started
@@ -85,9 +85,16 @@ class Exceptions:
 
     def epoch(self, case_id: str) -> int:
         """The epoch of the last exception; 0 without one."""
-        query = select(tables.item_exception.c.epoch).where(tables.item_exception.c.case_id == case_id)
+        return self.epochs([case_id])[case_id]
+
+    def epochs(self, cases: Sequence[str]) -> dict[str, int]:
+        """The same of each of these cases."""
+        table = tables.item_exception.c
+        last = select(table.case_id, func.max(table.epoch).label("epoch")).where(table.case_id.in_(cases))
+        found = dict.fromkeys(cases, 0)
         with self._db.read() as connection:
-            return max(connection.execute(query).scalars(), default=0)
+            found |= {row.case_id: row.epoch for row in connection.execute(last.group_by(table.case_id))}
+        return found
 
 
 def _row(case_id: str, ordinal: int) -> str:

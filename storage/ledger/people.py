@@ -19,7 +19,7 @@ from storage.ledger import passkeys, tables
 from storage.ledger.cases import require_not_begun, require_started
 from storage.ledger.connection import LedgerConnection, stamp, unstamp
 from storage.ledger.passkeys import Passkey
-from storage.ledger.person_steps import role_given, standing_now
+from storage.ledger.person_steps import roles_given, standing_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,18 +161,23 @@ class People:
 
     def decisions(self, case_id: str) -> list[SignedDecision]:
         """Oldest first."""
-        query = (
-            select(tables.approval).where(tables.approval.c.case_id == case_id).order_by(tables.approval.c.id)
-        )
+        return self.decided([case_id])[case_id]
+
+    def decided(self, cases: Sequence[str]) -> dict[str, list[SignedDecision]]:
+        """The decisions about each of these cases, oldest first."""
+        table = tables.approval
+        found: dict[str, list[SignedDecision]] = {id: [] for id in cases}
         with self._db.read() as connection:
-            return [
-                SignedDecision(
-                    id=row.id,
-                    case_id=row.case_id, person=row.person, decision=row.decision, statement=json.loads(row.statement),
-                    signature=row.signature, epoch=row.epoch, at=unstamp(row.at),
-                )
-                for row in connection.execute(query)
-            ]  # fmt: skip
+            for row in connection.execute(
+                select(table).where(table.c.case_id.in_(cases)).order_by(table.c.id)
+            ):
+                found[row.case_id].append(
+                    SignedDecision(
+                        id=row.id, case_id=row.case_id, person=row.person, decision=row.decision, statement=json.loads(row.statement),
+                        signature=row.signature, epoch=row.epoch, at=unstamp(row.at),
+                    )
+                )  # fmt: skip
+        return found
 
     def list(self) -> list[Person]:
         """Everybody as they are now: with the role given last, and disabled or not."""
@@ -181,14 +186,18 @@ class People:
 
     def role_at(self, name: str, at: datetime) -> Role:
         """The role that a person had then. Raises `UsageError` for an unknown name."""
+        until = stamp(at)
+        return [role for since, role in self.roles(name) if since <= until][-1]
+
+    def roles(self, name: str) -> Sequence[tuple[str, Role]]:
+        """A person's roles, oldest first, each with when it was given (as `stamp` writes it); the one they were added with has always
+        been theirs before. Raises `UsageError` for an unknown name."""
         person = tables.person.c
         with self._db.read() as connection:
-            role = connection.execute(
-                select(func.coalesce(role_given(name, at), person.role)).where(person.name == name)
-            ).scalar()
-        if role is None:
-            raise UsageError(f"there is no person {name}", "see: retention person list")
-        return Role(role)
+            first = connection.execute(select(person.role).where(person.name == name)).scalar()
+            if first is None:
+                raise UsageError(f"there is no person {name}", "see: retention person list")
+            return [("", Role(first)), *roles_given(connection, name)]
 
 
 def _require_new_person(connection: Connection, person: Person) -> None:

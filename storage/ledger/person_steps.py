@@ -11,9 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, insert, select
+from sqlalchemy import Connection, insert, select
 
-from retention.permissions import Role
+from retention.errors import Refused
+from retention.permissions import Act, Role, may
 from storage.ledger import tables
 from storage.ledger.connection import LedgerConnection, stamp, unstamp
 
@@ -41,8 +42,11 @@ class PersonSteps:
         self._db = connection
 
     def take(self, step: PersonStep, *, signed: Mapping[str, Any] | None = None) -> None:
-        """``signed``: statement and signature, where the person signed it; kept in the event."""
+        """``signed``: statement and signature, where the person signed it; kept in the event. Raises `Refused` for a step of somebody
+        else's by a person who manages people no longer: of two who disable each other at once the second does not."""
         with self._db.write(step.at) as entry:
+            if step.actor != step.person:
+                _require_manager(entry.connection, step.actor)
             entry.connection.execute(
                 insert(tables.person_step).values(
                     person=step.person, step=step.step, value=step.value, actor=step.actor, at=stamp(step.at)
@@ -93,13 +97,20 @@ def standing_now(connection: Connection, person: str | None = None) -> tuple[dic
     return roles, disabled
 
 
-def role_given(person: str, at: datetime) -> ScalarSelect[str]:
-    """The role in the last step until then, as a part of a query; null when there was none."""
+def _require_manager(connection: Connection, actor: str) -> None:
+    """Whoever is no person, somebody with the site's files, was asked for before."""
+    first = connection.execute(select(tables.person.c.role).where(tables.person.c.name == actor)).scalar()
+    if first is None:
+        return
+    roles, disabled = standing_now(connection, actor)
+    if actor in disabled or not may(roles.get(actor, Role(first)), Act.MANAGE_PEOPLE):
+        raise Refused(
+            f"{actor} manages people no longer", "another administrator has to; see: retention person list"
+        )
+
+
+def roles_given(connection: Connection, person: str) -> list[tuple[str, Role]]:
+    """Roles given to a person after they were added, each with when, oldest first."""
     step = tables.person_step.c
-    return (
-        select(step.value)
-        .where(step.person == person, step.step == PersonStepKind.ROLE.value, step.at <= stamp(at))
-        .order_by(step.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+    query = select(step.at, step.value).where(step.person == person, step.step == PersonStepKind.ROLE.value)
+    return [(row.at, Role(row.value)) for row in connection.execute(query.order_by(step.id))]

@@ -37,7 +37,7 @@ def place(library: Library, *words: str | Path) -> str:
 
 def test_a_verbal_request_is_recorded_and_then_decided_on(staffed: Library) -> None:
     assert staffed("hold", "place", *VERBAL, *PATRON, "--as", "ada").code == 5
-    said = staffed.done("hold", "request", *VERBAL, *PATRON, "--as", "ada", "--json")
+    said = staffed.done("hold", "request", *VERBAL, *PATRON, "--snapshot", "--as", "ada", "--json")
     id = said.json["hold"]["id"]
     assert said.json["hold"]["state"] == "requested"
     assert "102" not in said.out
@@ -45,11 +45,13 @@ def test_a_verbal_request_is_recorded_and_then_decided_on(staffed: Library) -> N
     assert "recorded; nobody has decided" in staffed.done("hold", "show", id).out
     accepted = staffed.done("hold", "accept", id, "--as", "bela", "--json").json
     assert (accepted["hold"]["state"], accepted["stores"]) == ("provisional", ["ils"])
+    assert (accepted["hold"]["continuing"], accepted["hold"]["taken_at"] is None) == (False, False)
     assert "under a legal hold" in staffed.done("explain", "past-checkouts", "1").out
     other = staffed.done("hold", "request", *VERBAL, *PATRON, "--as", "ada", "--json").json["hold"]["id"]
     assert staffed("hold", "decline", other, "--as", "bela").code == 2
     staffed.done("hold", "decline", other, "--reason", "nothing in writing", "--as", "bela")
-    assert "declined because: nothing in writing" in staffed.done("hold", "show", other).out
+    assert "declined because: nothing in writing" in staffed.done("hold", "show", other, "--as", "ada").out
+    assert "nothing in writing" not in staffed.done("hold", "show", other).out, "a reason is of the matter"
     assert other not in staffed.done("hold", "list").out
     assert other in staffed.done("hold", "list", "--all").out
 
@@ -99,16 +101,20 @@ def test_the_care_of_a_hold_is_in_its_history(staffed: Library) -> None:
     staffed.done("hold", "tell", id, "ada", "--as", "ada")
     staffed.done("hold", "acknowledge", id, "--as", "bela")
     staffed.done("hold", "link", id, other, "--as", "ada")
+    staffed.done("person", "add", "ora", "--full-name", "Ora Example", "--title", "IT", "--role", "operator")
+    staffed.done("hold", "tell", id, "ora", "--as", "ada")
+    told = staffed.done("hold", "acknowledge", id, "--as", "ora", "--json").json["hold"]
+    assert told["matter"] is None, "being told is not to read what it is about"
     hold = staffed.done("hold", "show", id, "--as", "ada", "--json").json["hold"]
     assert [step["action"] for step in hold["history"]] == [
-        "place", "verify", "review", "tell", "acknowledge", "link",
+        "place", "verify", "review", "tell", "acknowledge", "link", "tell", "acknowledge",
     ]  # fmt: skip
     assert (hold["state"], hold["matter"]["counsel"], hold["review_on"]) == (
         "provisional",
         "rejected",
         "2036-02-01",
     )
-    assert (hold["told"], hold["unacknowledged"], hold["links"]) == (["ada", "bela"], ["ada"], [other])
+    assert (hold["told"], hold["unacknowledged"], hold["links"]) == (["ada", "bela", "ora"], ["ada"], [other])
     assert staffed.done("hold", "show", other, "--json").json["hold"]["links"] == [id]
     assert staffed("hold", "verify", id, "--as", "ada").code == 2
     assert "stays" in staffed.done("explain", "past-checkouts", "1").out

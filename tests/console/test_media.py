@@ -339,7 +339,7 @@ def test_a_list_that_leaves_a_medium_in_doubt_or_names_a_person_is_refused(
     ("how", "words"),
     [
         (("--method", "clear", "--technique", "overwritten"), "paper cannot be cleared"),
-        (("--method", "none-claimed", "--technique", "lost"), "no person can carry out"),
+        (("--method", "none-claimed", "--technique", "lost"), 'Choose from: "clear", "purge", "destroy"'),
         (("--method", "destroy", "--technique", " "), "is not said in 1 to 400 characters"),
         (("--method", "destroy", "--technique", "ground " * 60), "is not said in 1 to 400 characters"),
         ((*HOW, "--destroyed-at", "2035-06-14T10:00"), "between the approval and now"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 
 from retention.clearance import Requirements
+from retention.document import JSON
 from retention.envelope import read
 from retention.errors import Refused, UsageError
 from retention.expression import parse
@@ -19,13 +22,16 @@ from retention.loader import load
 from retention.outcomes import Outcome
 from retention.permissions import Role
 from retention.schedule import Schedule
+from retention.signed import Signed
 from retention.verify import verify
+from storage.clearing import read_frozen
 from storage.dispositions import Dispositions
 from storage.ledger.cases import Case, CaseState
+from storage.ledger.glance import glance
 from storage.ledger.ledger import Ledger
 from storage.rehearsal import Presigned, Rehearsal, SignatureNeeded
 from storage.rulings import Rulings
-from storage.signatures import Signing
+from storage.signatures import Signatory, Signing
 from storage.staff import Staff
 from storage.statements import verify_statements
 from tests.retention.authenticator import authenticator
@@ -200,6 +206,70 @@ def test_the_code_of_ethics_may_be_asked_for_before_anybody_approves(office: Off
     office.site.clock.at += timedelta(days=365)
     with pytest.raises(Refused, match="2026"):
         strict.approve(office.case.id, office.ada, records=3)
+
+
+def test_the_code_of_ethics_is_for_the_year_on_the_librarys_calendar(office: Office) -> None:
+    def in_denver(text: str) -> Schedule:
+        schedule = read_frozen(text)
+        return replace(schedule, library=replace(schedule.library, zone=ZoneInfo("America/Denver")))
+
+    strict = Dispositions(
+        ledger=office.ledger, now=office.site.clock, required=Requirements(ethics=True), read_schedule=in_denver
+    )  # fmt: skip
+    office.staff.acknowledge(office.ada, 2025)
+    office.site.clock.at = datetime(2026, 1, 1, 6, 59, tzinfo=UTC)
+    strict.approve(office.case.id, office.ada, records=3)
+    office.site.clock.at += timedelta(minutes=1)
+    with pytest.raises(Refused, match="2026"):
+        strict.approve(office.case.id, office.ada, records=3)
+
+
+class Late:
+    """A person who signs a moment later than they looked, and what happens in between."""
+
+    def __init__(self, signatory: Signatory, meanwhile: Callable[[], object]) -> None:
+        self.person, self.public, self.at = signatory.person, signatory.public, None
+        self._signatory, self._meanwhile = signatory, meanwhile
+
+    def sign(self, statement: Mapping[str, JSON]) -> Signed:
+        self._meanwhile()
+        return self._signatory.sign(statement)
+
+
+def test_of_two_administrators_who_disable_each_other_at_once_one_stays(office: Office) -> None:
+    other = person(office.ledger, "twin", Role.ADMINISTRATOR)
+    with pytest.raises(Refused, match="twin manages people no longer"):
+        office.staff.disable("root", Late(other, lambda: office.staff.disable("twin", office.root)))
+    assert office.staff.managers() == ["root"]
+    office.staff.enable("twin", office.root)
+    demoted = Late(other, lambda: office.staff.give_role("twin", Role.AUDITOR, office.root))
+    with pytest.raises(Refused, match="twin manages people no longer"):
+        office.staff.give_role("ada", Role.AUDITOR, demoted)
+
+
+def test_many_open_cases_are_decided_as_one_is_and_share_what_is_read(office: Office) -> None:
+    office.site.add("sign-in", 0)
+    office.approve(office.ada)
+    opened = office.site.opened("sign-ins")
+    newest, first = office.dispositions.open_cases()
+    assert (newest.case, first.case) == (opened, office.case)
+    assert [one.clearance for one in (newest, first)] == [
+        office.dispositions.standing(one.case) for one in (newest, first)
+    ]
+    assert (first.approved_by, first.waits_for("ada"), first.waits_for("bela")) == (
+        frozenset({"ada"}),
+        False,
+        True,
+    )
+    once = glance(office.ledger, [])
+    office.staff.give_role("bela", Role.AUDITOR, office.root)
+    assert (once.people.get("bela").role, office.ledger.people.get("bela").role) == (
+        Role.AUDITOR,
+        Role.AUDITOR,
+    )
+    office.staff.give_role("bela", Role.CUSTODIAN, office.root)
+    assert once.people.get("bela").role is Role.AUDITOR, "read once"
+    assert office.ledger.people.get("bela").role is Role.CUSTODIAN, "the ledger itself is asked each time"
 
 
 def test_a_disposition_is_put_off_until_the_first_maximum_and_no_longer(office: Office) -> None:

@@ -15,6 +15,7 @@ from storage.documents import MOST_BYTES, Documents
 from storage.holding import PROVISIONAL
 from storage.ledger.holds import HoldFile
 from storage.ledger.ledger import Ledger
+from storage.ledger.person_steps import PersonStep
 from storage.seeing import all_seen, events_for, hidden, may_see, seen
 from tests.storage.desk import MATTER, NOW, person
 from tests.storage.site import Site, about
@@ -170,6 +171,11 @@ def test_the_list_of_who_may_see_is_changed_by_those_on_it_and_leaves_somebody_w
         desk.site.care.know(file.id, desk.boris, remove=["boris", "chen"])
     with pytest.raises(Refused, match="not sealed"):
         desk.site.care.know(desk.placed("p-2").id, desk.amara, add=["boris"])
+    desk.site.care.know(file.id, desk.boris, add=["amara"])
+    ledger, now = desk.site.ledger, desk.site.clock()
+    ledger.steps.take(PersonStep(person="amara", step="disabled", value="", actor="console", at=now))
+    with pytest.raises(Refused, match="ever release"):
+        desk.site.care.know(file.id, desk.boris, remove=["boris", "chen"])
 
 
 def test_a_seal_is_lifted_by_hand_and_not_before_its_day_is_over(desk: Office) -> None:

@@ -59,7 +59,7 @@ def placed(house: House) -> str:
 def test_a_verbal_request_is_recorded_verified_and_placed_by_a_custodian(house: House) -> None:
     with house.client("director") as client:
         assert "verbal request is not placed" in error(client.post("/holds/new", data=REQUEST), "kind")
-    path = done(house, "counsel", "/holds/request", REQUEST)
+    path = done(house, "counsel", "/holds/request", {**REQUEST, "snapshot": "yes"})
     assert (file(house, path).state, file(house, path).requested_by) == (HoldState.REQUESTED, "counsel")
     with house.client("counsel") as client:
         assert "Place this hold" not in client.get(path).text
@@ -68,6 +68,7 @@ def test_a_verbal_request_is_recorded_verified_and_placed_by_a_custodian(house: 
     assert file(house, path).matter.counsel is CounselVerification.VERIFIED
     done(house, "director", f"{path}/accept")
     assert (file(house, path).state, file(house, path).placed_by) == (HoldState.PLACING, "director")
+    assert not file(house, path).continuing, "as it was asked for"
 
 
 def test_a_request_is_declined_with_a_reason_and_never_after_counsel_rejected_it_placed(house: House) -> None:
@@ -81,7 +82,7 @@ def test_a_request_is_declined_with_a_reason_and_never_after_counsel_rejected_it
     with house.client("auditor") as client:
         assert path not in client.get("/holds").text
         assert path in client.get("/holds?released=yes").text
-        assert "nothing in writing" not in client.get(path).text
+        assert "nothing in writing" not in client.get(path).text + client.get(f"{path}.json").text
 
 
 def test_a_hold_is_widened_and_where_that_would_narrow_it_the_field_says_so(

@@ -41,12 +41,12 @@ GET /sign-in/oidc/callback                         -            R R R R R R R
 GET /                                              -            P P P P P P A
 GET /cases                                         -            P P P P P P A
 GET /cases/{id}                                    case         PPPPPPPPPPN PPPPPPPPPPN PPPPPPPPPPN PPPPPPPPPPN PPPPPPPPPPN PPPPPPPPPPN A
-POST /cases/{id}/sample                            case         SSSSSSSSSSR SSSSSSSSSSR F           F           F           F           A
+POST /cases/{id}/sample                            case         SSSSSSSSSSN SSSSSSSSSSN F           F           F           F           A
 GET /cases/{id}/progress                           case         PPPPPPPPPPN PPPPPPPPPPN PPPPPPPPPPN PPPPPPPPPPN PPPPPPPPPPN PPPPPPPPPPN A
 POST /cases/{id}/approve                           case         SSRRSSSRRRN SSRRSRSRRRN F           F           F           F           A
 POST /cases/{id}/withdraw                          case         RRSRSRRRRRN RRSRRSRRRRN F           F           F           F           A
 POST /cases/{id}/return                            case         SSSSSSSSRRN F           F           F           F           F           A
-POST /cases/{id}/find                              case         SSSSSSSSSSR SSSSSSSSSSR F           F           F           F           A
+POST /cases/{id}/find                              case         SSSSSSSSSSN SSSSSSSSSSN F           F           F           F           A
 POST /cases/{id}/except                            case         SSSSSSSRRRN F           F           F           F           F           A
 POST /cases/{id}/extend                            case         SSSSSSSSRRN F           F           F           F           F           A
 POST /cases/{id}/cancel-extension                  case         RRRRRRSRRRN F           F           F           F           F           A

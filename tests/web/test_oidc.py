@@ -282,7 +282,8 @@ def test_a_provider_that_was_away_is_asked_again_after_a_pause(tmp_path: Path, t
 
 
 @pytest.mark.parametrize(
-    "issuer", ["", "library.example", "http://library.example", "ftp://library.example", "https://", "https://a/?x", "https://[x"]
+    "issuer", ["", "library.example", "http://library.example", "ftp://library.example", "https://", "https://a/?x", "https://[x", "https://a/\r\nX: y",
+               "https://a/ b", "https://ä.example"]
 )  # fmt: skip
 def test_a_provider_is_reached_over_tls_alone(issuer: str) -> None:
     with pytest.raises(SettingsError, match="OIDC_ISSUER"):

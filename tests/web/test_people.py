@@ -115,6 +115,20 @@ def test_somebody_disabled_is_out_at_once_and_comes_back_enabled(house: House) -
     assert verify_statements(house.ledger) == 2
 
 
+def test_an_act_that_failed_unexpectedly_was_not_done_and_can_be_signed_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house.client("administrator") as client:
+        page = begun(client, "/people/auditor/disable")
+        sent = signature(house, client, page, "administrator")
+        with monkeypatch.context() as broken:
+            broken.delattr("storage.staff.Staff.disable")
+            assert client.post(page, data=sent).status_code == 500
+        assert client.get(page).status_code == 200, "it still waits for its signature"
+        assert client.post(page, data=sent).status_code == 303
+    assert house.ledger.people.get("auditor").disabled
+
+
 def test_a_person_is_added_with_a_key_of_their_own_and_invited(house: House) -> None:
     key = generate("mei")
     markup = NEW | {"full_name": "<b>Mei</b> & “Lind”", "public": key.public.line}
@@ -141,7 +155,7 @@ def test_a_person_is_added_with_a_key_of_their_own_and_invited(house: House) -> 
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
-        ("name", "Mei Lind", "is not a short name"), ("name", "console", "the program uses"), ("name", "new", "the program uses"),
+        ("name", "Mei Lind", "is not a short name"), ("name", "console", "the program uses"), ("name", "new", "the program uses"), ("name", "director.json", "the program uses"),
         ("name", "director", "already a person"), ("full_name", "DIRECTOR", "already a person"), ("full_name", "a\u202eb", "not printable"),
         ("title", "", "title is empty"), ("role", "king", "one of the roles"), ("public", "", "no public key"), ("public", "x", "not a public key"),
         ("public", generate("m", P256).public.line, "Ed25519"),

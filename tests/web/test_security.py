@@ -1,9 +1,13 @@
 """What is asked of every request: the right host, a form of our own, a body of bearable size; and what every answer says."""
 
+import re
+from pathlib import Path
+
 import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from console.web import app
 from console.web.app import make_app
 from console.web.desk import Desk
 from console.web.doors import Admit, admission_of
@@ -115,3 +119,17 @@ def test_an_unexpected_error_quotes_nothing(house: House, monkeypatch: pytest.Mo
     kept = "".join(path.read_text() for path in house.desk.errors.iterdir())
     assert "ValueError" in kept
     assert "zqcanary" not in kept
+
+
+def test_every_form_leads_back_to_a_page_when_the_session_ended_meanwhile(house: House) -> None:
+    """By its field, or because what it is sent to is a page too; signing in and out needs none."""
+    pages = {path for method, path, _ in routes(house.desk) if method == "GET"}
+    forms = [
+        (template.name, form)
+        for template in sorted((Path(app.__file__).parent / "pages_html").glob("*.html"))
+        for form in re.findall(r'<form[^>]*method="post".*?(?:</form>|endmacro)', template.read_text(), re.DOTALL)
+    ]  # fmt: skip
+    assert len(forms) > 30
+    for name, form in forms:
+        action = re.sub(r"{{.*?}}", "{id}", form.partition('action="')[2].partition('"')[0])
+        assert 'name="page"' in form or action in pages or action.startswith("/sign-"), (name, action)

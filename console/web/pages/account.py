@@ -11,7 +11,7 @@ from console.web.desk import Desk
 from console.web.doors import COOKIE, Doors, Here, Visit
 from console.web.forms import Typed
 from console.web.pages.sign_in import TOO_MANY, address_of, new_password_errors, next_value
-from console.web.problems import NotFound, sentence
+from console.web.problems import NotFound, explained
 from retention.errors import Refused, UsageError
 from retention.origin import Origin
 from retention.permissions import PERMISSIONS, Act
@@ -57,7 +57,7 @@ def acknowledge(visit: Here) -> Response:
     try:
         return rehearse(visit, ETHICS, {"year": visit.desk.today().year})
     except (Refused, UsageError) as error:
-        return _page(visit, errors={"ethics": sentence(error.message)}, status=422)
+        return _page(visit, errors={"ethics": explained(error)}, status=422)
 
 
 @doors.post("/account/sessions", Act.READ)
@@ -98,7 +98,7 @@ def add_passkey(visit: Here, form: Typed) -> Response:
         values = {"credential": passkey.credential, "public": passkey.line, "label": passkey.label}
         return rehearse(visit, PASSKEY, values)
     except (Refused, UsageError) as error:
-        return _page(visit, errors={"label": sentence(error.message)}, status=422)
+        return _page(visit, errors={"label": explained(error)}, status=422)
 
 
 @doors.post("/account/passkeys/{keyid}/retire", Act.READ)
@@ -112,7 +112,7 @@ def retire_passkey(visit: Here, keyid: str) -> Response:
             visit, RETIRE, {"person": visit.who.name, "keyid": keyid, "label": known[keyid].label}
         )
     except (Refused, UsageError) as error:
-        return _page(visit, errors={"passkeys": sentence(error.message)}, status=422)
+        return _page(visit, errors={"passkeys": explained(error)}, status=422)
 
 
 def _page(

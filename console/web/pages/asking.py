@@ -33,11 +33,10 @@ def answer(visit: Here, id: str) -> Response:
     )  # fmt: skip
 
 
-def about_items(visit: Visit, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page of a case shows of items that were asked for. ``values``: of its forms, ``items`` being the question's id."""
-    id = next(iter(values.get("items", ())), "")
-    asked = next((one for one in (maybe(visit, str(id), kind) for kind in ITEMS) if one is not None), None)
-    if asked is None:
+def about_items(visit: Visit, case: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page of a case shows of items of it that were asked for. ``values``: of its forms, ``items`` being the question's id."""
+    asked = maybe(visit, str(next(iter(values.get("items", ())), "")), *ITEMS)
+    if asked is None or asked.body["case"] != case:
         return {"asked": None}
     picked = frozenset(values.get("positions", ()))
     return {**_items(visit, asked), "asked": asked, "late": is_late(visit, asked), "picked": picked}
@@ -62,13 +61,13 @@ def found(visit: Visit, id: str) -> Question:
         raise NotFound from None
 
 
-def maybe(visit: Visit, id: str, kind: str) -> Question | None:
+def maybe(visit: Visit, id: str, *kinds: str) -> Question | None:
     """A question that an address names; ``None`` when it is gone."""
     try:
         asked = found(visit, id) if id else None
     except NotFound:
         return None
-    return asked if asked is not None and asked.kind == kind else None
+    return asked if asked is not None and asked.kind in kinds else None
 
 
 def is_late(visit: Visit, asked: Question) -> bool:

@@ -17,7 +17,7 @@ from console.web.doors import Doors, Here, Visit
 from console.web.forms import Form, Typed
 from console.web.pages import asking
 from console.web.pages.case_acts import APPROVE, CANCEL, EXCEPT, EXTEND, RETURN, WITHDRAW
-from console.web.problems import NotFound, sentence
+from console.web.problems import NotFound, explained
 from retention.errors import Refused, UsageError
 from retention.outcomes import Outcome
 from retention.permissions import Act
@@ -62,22 +62,27 @@ def show(visit: Here, id: str, draft: str = "", items: str = "") -> Response:
 @doors.post("/cases/{id}/sample", Act.SECOND)
 def sample(visit: Here, id: str) -> Response:
     """Ask for a sample of the case's records."""
-    desk = visit.desk
-    desk.ledger.cases.get(id)
-    asked = desk.ledger.questions.ask(asking.CASE_SAMPLE, {"case": id}, person=visit.who.name, at=desk.now())
-    return visit.see(f"/cases/{quote(id, safe='')}?items={asked}#items")
+    return _ask(visit, id, asking.CASE_SAMPLE, {})
 
 
 @doors.post("/cases/{id}/find", Act.SECOND, fields=("references",))
 def find(visit: Here, form: Typed, id: str) -> Response:
     """Ask for the items with the keys that are named."""
-    desk, named = visit.desk, form.lines("references")
-    desk.ledger.cases.get(id)
+    named = form.lines("references")
     if not 1 <= len(named) <= MOST_NAMED:
         errors = {"references": f"Name 1 to {MOST_NAMED} records, one on each line."}
         return _case(visit, id, values=form.values, errors=errors, status=422)
-    body = {"case": id, "references": list(named)}
-    asked = desk.ledger.questions.ask(asking.CASE_NAMED, body, person=visit.who.name, at=desk.now())
+    return _ask(visit, id, asking.CASE_NAMED, {"references": list(named)})
+
+
+def _ask(visit: Visit, id: str, kind: str, body: Mapping[str, Any]) -> Response:
+    """Raises `NotFound` for a case that is not there, `UsageError` for too many questions at once."""
+    desk = visit.desk
+    try:
+        case = desk.ledger.cases.get(id)
+    except UsageError:
+        raise NotFound from None
+    asked = desk.ledger.questions.ask(kind, {**body, "case": case.id}, person=visit.who.name, at=desk.now())
     return visit.see(f"/cases/{quote(id, safe='')}?items={asked}#items")
 
 
@@ -162,7 +167,7 @@ def _rehearsed(
     try:
         return rehearse(visit, operation, values)
     except (Refused, UsageError) as error:
-        errors = {field: sentence(error.message)}
+        errors = {field: explained(error)}
         return _case(visit, id, values=form.values, errors=errors, status=422)
 
 
@@ -191,7 +196,7 @@ def _case(
         "case.html", title=f"{record_type.title}: case {id}", facts=facts, status=status, seen=seen, record_type=record_type,
         standing=in_words(case, seen.clearance), values=first_values(values), errors=dict(errors or {}), people=people,
         approving=decisions, papers=certificates, done=_done(seen), token=cursor.seal(desk, id, seen.epoch),
-        mine=visit.who.name in {one.person for one in decisions if one.decision == "approve"}, lifts=values.get("lifts", ()), outs=_outs(excepted), spread=spread_of(case), **asking.about_items(visit, values),
+        mine=visit.who.name in {one.person for one in decisions if one.decision == "approve"}, lifts=values.get("lifts", ()), outs=_outs(excepted), spread=spread_of(case), **asking.about_items(visit, id, values),
     )  # fmt: skip
 
 

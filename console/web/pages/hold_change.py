@@ -60,7 +60,7 @@ def widen(visit: Here, form: Typed, id: str) -> Response:
     try:
         return rehearse(visit, WIDEN, {"hold": id, "scope": scope_to_json(wider)})
     except (Refused, UsageError) as error:
-        return _widening(visit, file, form.values, at_field(error.message), status=422)
+        return _widening(visit, file, form.values, at_field(error), status=422)
 
 
 @doors.get("/holds/{id}/narrow", Act.PLACE_HOLD)
@@ -86,7 +86,7 @@ def narrow(visit: Here, form: Typed, id: str) -> Response:
     try:
         return rehearse(visit, NARROW, values)
     except (Refused, UsageError) as error:
-        return _narrowing(visit, file, form.values, at_field(error.message), status=422)
+        return _narrowing(visit, file, form.values, at_field(error), status=422)
 
 
 @doors.post("/holds/{id}/link", Act.PLACE_HOLD, fields=("links",))

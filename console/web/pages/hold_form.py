@@ -15,7 +15,8 @@ from console.web import knowing, typed
 from console.web.acting import Values
 from console.web.doors import Visit
 from console.web.forms import MAX_DOCUMENT, Form, Upload
-from console.web.problems import sentence
+from console.web.problems import explained
+from retention.errors import RetentionError
 from retention.holds import CounselVerification, Matter, MatterKind, Scope
 from retention.records import Personal
 
@@ -79,9 +80,11 @@ def choices(visit: Visit, *, but: set[str] | frozenset[str] = frozenset()) -> li
     ]
 
 
-def at_field(message: str, otherwise: str = "record_types") -> dict[str, str]:
+def at_field(error: RetentionError) -> dict[str, str]:
     """What a rule refused, at the field that it is about."""
-    return {next((field for word, field in _FIELD_OF if word in message), otherwise): sentence(message)}
+    return {
+        next((field for word, field in _FIELD_OF if word in error.message), "record_types"): explained(error)
+    }
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------

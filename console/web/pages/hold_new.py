@@ -42,7 +42,7 @@ def new(visit: Here, draft: str = "", preview: str = "") -> Response:
 @doors.post(
     PLACING,
     Act.PLACE_HOLD,
-    fields=(*MATTER, *SCOPE, *SECRECY, "snapshot", "review", "told", "links", "do", "document"),
+    fields=(*MATTER, *SCOPE, "snapshot", *SECRECY, "review", "told", "links", "do", "document"),
 )
 def place(visit: Here, form: Typed) -> Response:
     """Place a hold: it is checked, shown, then signed."""
@@ -57,7 +57,7 @@ def new_request(visit: Here, draft: str = "", preview: str = "") -> Response:
     )
 
 
-@doors.post(ASKING, Act.REQUEST_HOLD, fields=(*MATTER, *SCOPE, *SECRECY, "do", "document"))
+@doors.post(ASKING, Act.REQUEST_HOLD, fields=(*MATTER, *SCOPE, "snapshot", *SECRECY, "do", "document"))
 def request(visit: Here, form: Typed) -> Response:
     """Record a request: it is checked, shown, then signed. It keeps nothing until a custodian places it."""
     return _send(visit, ASKING, form)
@@ -70,7 +70,9 @@ def _send(visit: Visit, page: str, form: Form) -> Response:
         return _preview(visit, page, form, read)
     matter = hold_form.matter(visit, form, read)
     document = hold_form.document(form.upload("document"), read, "document")
-    values: dict[str, Any] = {"matter": matter, **hold_form.secrecy(visit, form, read)}
+    values: dict[str, Any] = {
+        "matter": matter, "continuing": not form.ticked("snapshot"), **hold_form.secrecy(visit, form, read),
+    }  # fmt: skip
     if page == PLACING:
         values |= _care(visit, form, values, read)
     if read.errors:
@@ -82,7 +84,7 @@ def _send(visit: Visit, page: str, form: Form) -> Response:
     try:
         return rehearse(visit, PLACE if page == PLACING else REQUEST, values)
     except (Refused, UsageError) as error:
-        return _form(visit, page, form.values, at_field(error.message), status=422)
+        return _form(visit, page, form.values, at_field(error), status=422)
 
 
 def _care(visit: Visit, form: Form, values: Values, read: typed.Reading) -> Values:
@@ -93,7 +95,7 @@ def _care(visit: Visit, form: Form, values: Values, read: typed.Reading) -> Valu
             "told", "Somebody is told of a sealed hold who may not see it: tick them there too."
         )
     return {
-        "review": read("review", lambda: _review(form.one("review")), None), "continuing": not form.ticked("snapshot"), "told": told,
+        "review": read("review", lambda: _review(form.one("review")), None), "told": told,
         "links": hold_form.holds(visit, form, "links", read),
     }  # fmt: skip
 
@@ -114,7 +116,7 @@ def _preview(visit: Visit, page: str, form: Form, read: typed.Reading) -> Respon
     try:
         desk.holding.check(scope)
     except UsageError as error:
-        return _form(visit, page, form.values, at_field(error.message), status=422)
+        return _form(visit, page, form.values, at_field(error), status=422)
     asked = desk.ledger.questions.ask(
         asking.HOLD_PREVIEW, {"scope": scope_to_json(scope)}, person=who, at=desk.now()
     )
@@ -151,8 +153,8 @@ def _place(desk: Desk, by: Signing, values: Values) -> None:
 
 def _request(desk: Desk, by: Signing, values: Values) -> None:
     desk.holding.request(
-        scope_from_json(values["scope"]), matter_of(values["matter"], values["document"]), by, sealed=values["sealed"], id=values["id"],
-        need_to_know=values["need_to_know"], nondisclosure_until=_until(values),
+        scope_from_json(values["scope"]), matter_of(values["matter"], values["document"]), by, sealed=values["sealed"],
+        continuing=values["continuing"], id=values["id"], need_to_know=values["need_to_know"], nondisclosure_until=_until(values),
     )  # fmt: skip
 
 
@@ -164,6 +166,7 @@ def _tell(visit: Visit, values: Values) -> list[tuple[str, str]]:
         ("Hold", values["id"]),
         ("Matter", f"{matter['number']} ({kind}, {matter['authority']})"),
         *((f"Keeps {name}", text) for name, text in scope_words(scope_from_json(values["scope"]), subjects=False)),
+        ("Reaches", "what exists and what comes" if values["continuing"] else "what exists when it is in force everywhere"),
         ("Sealed", "yes: nobody without the need to know sees it" if values["sealed"] else "no"),
         ("Who may see it", words.listed([*values["need_to_know"]])),
         ("Not to be told until", "" if until is None else until.isoformat()),

@@ -13,7 +13,7 @@ from console.web.acting import Operation, Values, rehearse
 from console.web.doors import Visit
 from console.web.forms import Form
 from console.web.pages.hold_form import ACCEPT, choices
-from console.web.problems import sentence
+from console.web.problems import explained
 from retention.errors import Refused, UsageError
 from retention.permissions import Act
 from storage.ledger.holds import HoldFile
@@ -26,20 +26,23 @@ def hold_page(
 ) -> Response:  # fmt: skip
     """``values``: what was typed in one of its forms. ``subjects``: the patrons' ids, for somebody who asked for them."""
     file = knowing.found(visit, id)
-    desk, known = visit.desk, frozenset(known_to(file)) if file.sealed else frozenset[str]()
+    desk, links = visit.desk, knowing.links(visit)
+    known = frozenset(known_to(file)) if file.sealed else frozenset[str]()
     told = frozenset(file.told)
     return visit.page(
-        "hold.html", title=f"Hold {id}", facts={"hold": facts(visit, file), **({"subjects": list(subjects)} if subjects else {})},
+        "hold.html", title=f"Hold {id}", facts={"hold": facts(visit, file, links), **({"subjects": list(subjects)} if subjects else {})},
         status=status, file=file, errors=dict(errors or {}), matters=visit.may(Act.READ_MATTERS), scope=scope_words(file.scope, subjects=False),
-        grace=desk.grace_days, people={one.name: one for one in desk.ledger.people.list()}, accept=ACCEPT, links=knowing.linked(visit, file),
+        grace=desk.grace_days, people={one.name: one for one in desk.ledger.people.list()}, accept=ACCEPT, links=links.get(id, ()),
         values={name: str(next(iter(many), "")) for name, many in values.items()}, chosen={name: tuple(many) for name, many in values.items()},
         known=sorted(known), known_people=[(one.name, one.full_name) for one in desk.ledger.people.list() if one.name in known], tellable=[one for one in choices(visit, but=told) if not file.sealed or one[0] in known],
         addable=choices(visit, but=known), subjects=subjects,
     )  # fmt: skip
 
 
-def facts(visit: Visit, file: HoldFile) -> dict[str, Any]:
-    return hold_facts(file, knowing.linked(visit, file), matters=visit.may(Act.READ_MATTERS))
+def facts(visit: Visit, file: HoldFile, links: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+    """``links``: from `knowing.links`, where it was asked for before."""
+    links = knowing.links(visit) if links is None else links
+    return hold_facts(file, links.get(file.id, ()), matters=visit.may(Act.READ_MATTERS))
 
 
 def act(
@@ -50,9 +53,7 @@ def act(
     try:
         return rehearse(visit, operation, {"hold": id, **(values or {})})
     except (Refused, UsageError) as error:
-        return hold_page(
-            visit, id, form.values, {field or operation.name: sentence(error.message)}, status=422
-        )
+        return hold_page(visit, id, form.values, {field or operation.name: explained(error)}, status=422)
 
 
 def tell(visit: Visit, values: Values) -> list[tuple[str, str]]:

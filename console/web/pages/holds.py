@@ -25,10 +25,10 @@ def list_(visit: Here, released: str = "", text: str = "") -> Response:
     wanted = text.strip().casefold()
     if wanted:
         found = [file for file in found if wanted in _searchable(visit, file)]
-    # The page shows the newest ones; only the JSON answer has the facts of all.
-    told = found if wants_json(visit.request) else found[:SHOWN]
+    # The page shows the newest ones; only the JSON answer has the facts, of all.
+    told, links = (found, knowing.links(visit)) if wants_json(visit.request) else ([], {})
     return visit.page(
-        "holds.html", title="Legal holds", facts={"holds": [facts(visit, file) for file in told]}, files=found[:SHOWN],
+        "holds.html", title="Legal holds", facts={"holds": [facts(visit, file, links) for file in told]}, files=found[:SHOWN],
         count=len(found), released=bool(released), text=text, matters=visit.may(Act.READ_MATTERS),
     )  # fmt: skip
 
@@ -36,11 +36,12 @@ def list_(visit: Here, released: str = "", text: str = "") -> Response:
 @doors.get("/holds/told", Act.ACKNOWLEDGE)
 def told(visit: Here) -> Response:
     """Holds that you were told of: preserve what they keep, and say that you know."""
+    links = knowing.links(visit)
     found = [file for file in knowing.known(visit) if file.state.keeps and visit.who.name in file.told]
     waiting = [file for file in found if visit.who.name in file.unacknowledged]
     return visit.page(
         "holds_told.html", title="Holds that you were told of", files=[*waiting, *(file for file in found if file not in waiting)],
-        facts={"holds": [facts(visit, file) for file in found], "unacknowledged": [file.id for file in waiting]},
+        facts={"holds": [facts(visit, file, links) for file in found], "unacknowledged": [file.id for file in waiting]},
         matters=visit.may(Act.READ_MATTERS),
     )  # fmt: skip
 

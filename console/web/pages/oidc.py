@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from console.web.doors import PUBLIC, Doors, Here, Visit
 from console.web.oidc import CALLBACK, LIFE, Provider, seal, unseal
 from console.web.pages.sign_in import is_active, local, welcome
-from console.web.problems import NotFound
+from console.web.problems import NotFound, explained
 from retention.errors import Refused, Unavailable
 
 doors = Doors()
@@ -66,7 +66,6 @@ def _provider(visit: Visit) -> Provider:
 
 
 def _form(visit: Visit, error: Refused | Unavailable, *, status: int) -> Response:
-    told = f"{error.message[:1].upper()}{error.message[1:]}: {error.hint}."
     return visit.page(
-        "sign_in.html", title="Sign in", facts={"refused": told}, status=status, next="/", draft="", name="", errors={}
+        "sign_in.html", title="Sign in", facts={"refused": explained(error)}, status=status, next="/", draft="", name="", errors={}
     )  # fmt: skip

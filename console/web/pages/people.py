@@ -12,9 +12,10 @@ from console.web.desk import Desk
 from console.web.doors import Doors, Here, Visit
 from console.web.forms import Form, Typed
 from console.web.oidc import entered
+from console.web.pages.account import RETIRE as RETIRE_OWN
 from console.web.pages.account import ways_in
 from console.web.pages.cases import draft_of, first_values
-from console.web.problems import NotFound, sentence
+from console.web.problems import NotFound, explained
 from retention.errors import Refused, UsageError
 from retention.permissions import Act, Role
 from retention.signing import load_public
@@ -65,7 +66,7 @@ def add(visit: Here, form: Typed) -> Response:
         try:
             return rehearse(visit, ADD, values)
         except (Refused, UsageError) as error:
-            errors["name"] = sentence(error.message)
+            errors["name"] = explained(error)
     return _new(visit, values, errors=errors, status=422)
 
 
@@ -117,8 +118,7 @@ def connect(visit: Here, form: Typed, name: str) -> Response:
     try:
         subject = None if remove else entered(visit.desk.provider.registration.issuer, typed)
     except UsageError as error:
-        told = {"subject": sentence(f"{error.message}: {error.hint}")}
-        return _person(visit, name, values=_typed(form), errors=told, status=422)
+        return _person(visit, name, values=_typed(form), errors={"subject": explained(error)}, status=422)
     return _rehearsed(
         visit, name, CONNECT, {"subject": subject, "called": None if remove else typed}, form, field="subject"
     )
@@ -140,7 +140,7 @@ def _rehearsed(
     try:
         return rehearse(visit, operation, {"person": name, **values})
     except (Refused, UsageError) as error:
-        return _person(visit, name, values=_typed(form), errors={field: sentence(error.message)}, status=422)
+        return _person(visit, name, values=_typed(form), errors={field: explained(error)}, status=422)
 
 
 def _wrong(values: Mapping[str, str]) -> dict[str, str]:
@@ -156,7 +156,7 @@ def _wrong(values: Mapping[str, str]) -> dict[str, str]:
         try:
             check()
         except UsageError as error:
-            errors[field] = sentence(f"{error.message}; {error.hint}" if error.hint else error.message)
+            errors[field] = explained(error)
     return errors
 
 
@@ -238,10 +238,6 @@ def _add(desk: Desk, by: Signing, values: Values) -> None:
     )  # fmt: skip
 
 
-def _retire(desk: Desk, by: Signing, values: Values) -> None:
-    desk.staff.retire_passkey(values["person"], values["keyid"], by)
-
-
 def _who(visit: Visit, values: Values) -> list[tuple[str, str]]:
     desk = visit.desk
     person = desk.ledger.people.get(values["person"])
@@ -319,6 +315,10 @@ CONNECT = Operation(
     run=lambda desk, by, values: desk.staff.bind(values["person"], values["subject"], by),
 )  # fmt: skip
 RETIRE = Operation(
-    name="retire-passkey", title="Sign that a passkey ends", done=_back, tell=_tell_retiring, run=_retire
+    name="retire-passkey",
+    title="Sign that a passkey ends",
+    done=_back,
+    tell=_tell_retiring,
+    run=RETIRE_OWN.run,
 )
 OPERATIONS = (ADD, ROLE, DISABLE, ENABLE, INVITE, CONNECT, RETIRE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from console.web.doors import Doors, Here, Visit
 from retention.holds import HoldState
 from retention.permissions import Act
 from retention.schedule import ApprovalKind
-from storage.ledger.cases import CaseState
+from storage.dispositions import OpenCase
 from storage.queue import Queue
 from storage.queue import queue as waiting_for
 
@@ -38,10 +38,9 @@ class Waiting:
 def queue(visit: Here) -> Response:
     """What waits for a decision."""
     desk = visit.desk
-    mine = waiting_for(
-        desk.ledger, desk.schedule, desk.dispositions, visit.who, now=desk.now(), required=desk.required
-    )
-    waiting = [*_ethics(mine), *_cases(visit, mine), *_standing(visit, mine), *_holds(visit, mine)]
+    cases = desk.dispositions.open_cases()
+    mine = waiting_for(desk.ledger, desk.schedule, cases, visit.who, now=desk.now(), required=desk.required)
+    waiting = [*_ethics(mine), *_cases(visit, mine, cases), *_standing(visit, mine), *_holds(visit, mine)]
     halted = desk.ledger.cases.halted()
     facts = {"waiting": [_facts(one) for one in waiting], "halted": halted}
     yours = [one for one in waiting if one.yours]
@@ -61,22 +60,21 @@ def _ethics(mine: Queue) -> Iterator[Waiting]:
         )
 
 
-def _cases(visit: Visit, mine: Queue) -> Iterator[Waiting]:
+def _cases(visit: Visit, mine: Queue, newest: Sequence[OpenCase]) -> Iterator[Waiting]:
     """This person's first, longest waiting first; then the newest of the others."""
-    desk = visit.desk
-    newest = desk.ledger.cases.list(state=CaseState.STARTED, limit=AT_MOST + 1)
-    chosen = [desk.ledger.cases.get(id) for id in mine.approve[:AT_MOST]]
-    chosen += [one for one in newest[:AT_MOST] if one.id not in mine.approve]
-    for case in chosen:
-        standing = desk.dispositions.standing(case)
-        if standing is None or standing.ready or case.destroying_since is not None:
+    known = {one.case.id: one for one in newest}
+    chosen = [known[id] for id in mine.approve[:AT_MOST]]
+    chosen += [one for one in newest[:AT_MOST] if one.case.id not in mine.approve]
+    for one in chosen:
+        case, standing = one.case, one.clearance
+        if standing.ready:
             continue
         yield Waiting(
-            path=f"/cases/{case.id}", title=f"{desk.title_of(case.record_type)}: {words.plural(case.records, 'record')}",
+            path=f"/cases/{case.id}", title=f"{visit.desk.title_of(case.record_type)}: {words.plural(case.records, 'record')}",
             why=words.waiting(standing), yours=case.id in mine.approve, grave="stop" if standing.braked else "wait",
         )  # fmt: skip
     if len(newest) > AT_MOST:
-        why = "only some are looked into here"
+        why = "only some are shown here"
         yield Waiting(
             path="/cases?state=started", title="More open cases", why=why, yours=bool(mine.approve[AT_MOST:]), grave="wait"
         )  # fmt: skip

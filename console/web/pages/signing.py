@@ -20,7 +20,7 @@ from console.web.pages import (
     people,
     standing,
 )
-from console.web.problems import sentence
+from console.web.problems import explained
 from retention.errors import Refused, UsageError
 from retention.origin import Origin
 from retention.permissions import Act
@@ -77,7 +77,7 @@ def sign(visit: Here, form: Typed, id: str) -> Response:
         by = acting.presigned(visit, act, public, signed)
         acting.carry_out(visit, act, by)
     except (Refused, UsageError) as error:
-        return _page(visit, act, {"signature": sentence(error.message)}, status=422)
+        return _page(visit, act, {"signature": explained(error)}, status=422)
     return acting.go_on(visit, act, OPERATIONS)
 
 

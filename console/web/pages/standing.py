@@ -16,7 +16,7 @@ from console.web.desk import Desk
 from console.web.doors import Doors, Here, Visit
 from console.web.forms import Form, Typed
 from console.web.pages.cases import draft_of, first_values
-from console.web.problems import NotFound, sentence
+from console.web.problems import NotFound, explained
 from retention.errors import Refused, UsageError
 from retention.permissions import Act
 from retention.schedule import ApprovalKind, RecordType
@@ -78,7 +78,7 @@ def _rehearsed(visit: Visit, operation: Operation, values: Values, form: Form, *
     try:
         return rehearse(visit, operation, values)
     except (Refused, UsageError) as error:
-        errors = {field: sentence(error.message)}
+        errors = {field: explained(error)}
         return _page(visit, values["record_type"], values=form.values, errors=errors, status=422)
 
 
