@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from retention.document import write
 from retention.errors import VerificationFailed
 from retention.outcomes import Outcome
 from retention.permissions import Role
+from storage.ledger import tables
+from storage.ledger.connection import stamp
 from storage.ledger.ledger import Ledger
-from storage.ledger.person_steps import PersonStep
 from storage.role_proof import RoleProof
 from storage.signatures import Signatory
 from storage.staff import PEOPLE, Staff
@@ -44,8 +47,13 @@ class Desk:
             "at": write(at), **changed,
         }  # fmt: skip
         signed = {} if by is None else {"statement": said, "signature": by.sign(said).text}
-        step = PersonStep(person="olga", step="role", value=role.value, actor=actor, at=at)
-        self.ledger.steps.take(step, signed=signed)
+        self.write(role, actor, at, signed)
+
+    def write(self, role: Role, actor: str, at: datetime, signed: dict[str, Any]) -> None:
+        row = {"person": "olga", "step": "role", "value": role.value, "actor": actor, "at": stamp(at)}
+        with self.ledger.connection.write(at) as entry:
+            entry.connection.execute(insert(tables.person_step).values(**row))
+            entry.record("person.role", actor=actor, subject="olga", body={"value": role.value, **signed})
 
 
 @pytest.fixture
@@ -85,10 +93,9 @@ def again(desk: Desk) -> None:
     desk.staff.give_role("olga", Role.CUSTODIAN, desk.root)
     desk.staff.give_role("olga", Role.OPERATOR, desk.root)
     event = next(one for one in reversed(desk.ledger.events()) if one.kind == "person.role")
-    step = PersonStep(person="olga", step="role", value="custodian", actor="root", at=desk.site.clock())
-    desk.ledger.steps.take(
-        step, signed={key: json.loads(event.body)[key] for key in ("statement", "signature")}
-    )
+    body = json.loads(event.body)
+    signed = {part: body[part] for part in ("statement", "signature")}
+    desk.write(Role.CUSTODIAN, "root", desk.site.clock(), signed)
 
 
 def once_others_were_signed(desk: Desk) -> None:
