@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Any
 from urllib.parse import quote
 
@@ -30,11 +30,16 @@ def moment(context: Context, value: datetime | None) -> Markup:
     """On the library's clock, with its zone, and machine readable."""
     if value is None:
         return Markup("")
-    local = value.astimezone(context["zone"])
     return Markup('<time datetime="{}">{}</time>').format(
-        value.isoformat(timespec="seconds"),
-        f"{local.day} {local:%B %Y}, {local:%H:%M} {local.tzname()}",
+        value.isoformat(timespec="seconds"), on_the_clock(value, context["zone"])
     )
+
+
+def on_the_clock(value: datetime, zone: tzinfo, *, to_the_second: bool = False) -> str:
+    """A moment as the library's clock shows it; seconds where it is told to the second, and has some."""
+    local = value.astimezone(zone)
+    seconds = f":{local:%S}" if to_the_second and local.second else ""
+    return f"{local.day} {local:%B %Y}, {local:%H:%M}{seconds} {local.tzname()}"
 
 
 def short(digest: str) -> str:

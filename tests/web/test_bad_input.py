@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import re
 from dataclasses import replace
@@ -168,6 +169,25 @@ def test_a_document_that_cannot_be_taken_is_named_at_its_field_and_nothing_typed
     assert error is not None
     assert told in error[1]
     assert 'value="2025-17"' in answer.text
+    assert house.ledger.holds.list() == []
+
+
+def test_a_document_chosen_before_the_preview_goes_with_the_hold_and_with_nobody_elses(house: House) -> None:
+    """A browser never fills in a file twice: a subpoena chosen before the preview, or beside a mistake, must not be lost unseen."""
+    given = {"document": ("subpoena <i>.pdf", PDF)}
+    with house.client("director") as client:
+        wrong = client.post("/holds/new", data={**HOLD, "since": "2026-02-31"}, files=given)
+        asked = client.post("/holds/new", data={**HOLD, "do": "preview"}, files=given)
+        shown = client.get(asked.headers["location"])
+        drafts = [re.search(r'name="given" value="([^"]+)"', page.text) for page in (wrong, shown)]
+        for page, draft in zip((wrong, shown), drafts, strict=True):
+            assert "You chose subpoena &lt;i&gt;.pdf" in page.text
+            assert draft is not None
+            sign = client.post("/holds/new", data={**HOLD, "given": draft[1]}).headers["location"]
+            assert hashlib.sha256(PDF).hexdigest() in client.get(sign).text
+            with house.client("counsel") as other:
+                theirs = other.post("/holds/request", data={**HOLD, "given": draft[1]})
+                assert (theirs.status_code, "Choose it again" in theirs.text) == (422, True)
     assert house.ledger.holds.list() == []
 
 
