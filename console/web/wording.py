@@ -12,6 +12,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from console.cli import words
+from retention.dates import parse_period
 from retention.permissions import Act
 from retention.schedule import Period
 
@@ -87,7 +88,6 @@ def section(path: str) -> str:
 
 CASE_SHORT = {"started": "Open", "closed": "Done", "returned": "Sent back", "failed": "Stopped"}
 CASE_COLOUR = {"started": "wait", "closed": "done", "returned": "plain", "failed": "stop"}
-DECISIONS = {"approve": "approved", "return": "sent back", "withdraw": "approval taken back"}
 HOLD_COLOUR = {
     "requested": "wait", "declined": "plain", "placing": "wait", "provisional": "wait", "active": "done", "release-requested": "wait",
     "in-grace": "wait", "released": "plain",
@@ -98,7 +98,7 @@ STANDING_COLOUR = {
 CERTIFICATE_COLOUR = {"final": "done", "provisional": "wait", "superseded": "stop"}
 
 GLOBALS: Mapping[str, Any] = {
-    "words": words, "NAVIGATION": NAVIGATION, "section": section, "period": period, "Act": Act, "DECISIONS": DECISIONS, "CASE_SHORT": CASE_SHORT,
+    "words": words, "NAVIGATION": NAVIGATION, "section": section, "period": period, "parse_period": parse_period, "Act": Act, "CASE_SHORT": CASE_SHORT,
     "CASE_COLOUR": CASE_COLOUR, "HOLD_COLOUR": HOLD_COLOUR, "CERTIFICATE_COLOUR": CERTIFICATE_COLOUR,
     "STANDING_COLOUR": STANDING_COLOUR,
 }  # fmt: skip

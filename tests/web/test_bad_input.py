@@ -191,6 +191,19 @@ def test_a_document_chosen_before_the_preview_goes_with_the_hold_and_with_nobody
     assert house.ledger.holds.list() == []
 
 
+def test_a_holds_page_tells_times_on_the_librarys_clock_and_record_types_by_their_titles(
+    house: House,
+) -> None:
+    with house.client("director") as client:
+        form = {**HOLD, "since": "2026-01-15 02:30", "until": "2026-07-15"}
+        sign = client.get(client.post("/holds/new", data=form).headers["location"]).text
+    told = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", sign))
+    assert told["Keeps record types"] == "Past checkouts"
+    assert told["Keeps patrons"] == "2 patrons"
+    assert told["Keeps from"] == "15 January 2026, 02:30 MST"
+    assert told["Keeps until"] == "15 July 2026, 23:59:59 MDT"
+
+
 def test_names_with_markup_are_shown_as_they_are(house: House) -> None:
     evil = "<img src=x onerror=alert(1)> & “Co.”"
     with house.client("director") as client:

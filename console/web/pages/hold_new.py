@@ -17,6 +17,7 @@ from console.web.forms import Form, Typed
 from console.web.pages import asking, hold_form
 from console.web.pages.cases import draft_of
 from console.web.pages.hold_form import KINDS, MATTER, SCOPE, SECRECY, at_field, matter_of
+from console.web.wording import day
 from retention.errors import Refused, UsageError
 from retention.permissions import Act
 from storage.hold_steps import new_hold_id
@@ -168,7 +169,7 @@ def _tell(visit: Visit, values: Values) -> list[tuple[str, str]]:
         ("Reaches", "what exists and what comes" if values["continuing"] else "what exists when it is in force everywhere"),
         ("Sealed", "yes: nobody without the need to know sees it" if values["sealed"] else "no"),
         ("Who may see it", words.listed([*values["need_to_know"]])),
-        ("Not to be told until", "" if until is None else until.isoformat()),
+        ("Not to be told until", day(until)),
         ("Who is told to preserve", words.listed([*values.get("told", ())])),
         ("Belongs with", words.listed([*values.get("links", ())])),
         ("Document (SHA-256)", values["document"] or ""),
