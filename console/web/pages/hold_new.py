@@ -57,7 +57,9 @@ def new_request(visit: Here, draft: str = "", preview: str = "") -> Response:
     )
 
 
-@doors.post(ASKING, Act.REQUEST_HOLD, fields=(*MATTER, *SCOPE, "snapshot", *SECRECY, "do", "document", "given"))
+@doors.post(
+    ASKING, Act.REQUEST_HOLD, fields=(*MATTER, *SCOPE, "snapshot", *SECRECY, "do", "document", "given")
+)
 def request(visit: Here, form: Typed) -> Response:
     """Record a request: it is checked, shown, then signed. It keeps nothing until a custodian places it."""
     return _send(visit, ASKING, form)
