@@ -160,6 +160,11 @@ class Settings(BaseSettings):
         return Requirements(standing=self.standing_approvals == "required", ethics=self.ethics == "required")
 
     @property
+    def origin(self) -> str:
+        """The pages' address as browsers name it."""
+        return self.console_origin or f"http://localhost:{self.console_port}"
+
+    @property
     def ledger(self) -> str:
         if self.ledger_url is not None:
             return self.ledger_url.get_secret_value()

@@ -13,6 +13,7 @@ from dateutil.relativedelta import relativedelta
 
 from retention.schedule import ApprovalKind, Period
 
+UNRULED = "no standing approval of its rule is in force: two people have to give one"
 PEOPLE_NEEDED = {ApprovalKind.STANDING: 0, ApprovalKind.CUSTODIAN: 1, ApprovalKind.TWO_PERSON: 2}
 
 
@@ -64,7 +65,7 @@ class Clearance:
         if self.extended is not None:
             return f"its disposition was put off to {self.extended}"
         if self.unruled:
-            return "no standing approval of its rule is in force: two people have to give one"
+            return UNRULED
         if self.braked:
             return "a brake stopped it: a custodian has to look and lift it"
         if self.missing:
@@ -78,6 +79,12 @@ class Clearance:
             )
             return f"it waits for {people}{voided}"
         return f"it is cooling off until {self.not_before:%Y-%m-%d %H:%M %Z}"
+
+    @property
+    def cooling_until(self) -> datetime | None:
+        """The moment that it waits for, when it waits for nothing else."""
+        other = self.ready or self.extended is not None or self.unruled or self.braked or self.missing > 0
+        return None if other else self.not_before
 
 
 def clear(

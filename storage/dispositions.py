@@ -371,7 +371,7 @@ def _require_count(seen: Review, records: int) -> None:
     """The number typed is the number destroyed: somebody who approves the wrong case gives another one."""
     if records != seen.going:
         raise UsageError(
-            f"case {seen.case.id} is not about {records} records",
+            f"case {seen.case.id} is not about {records:,} record{'' if records == 1 else 's'}",
             f"give the number that it shows: retention case show {seen.case.id}",
         )
 

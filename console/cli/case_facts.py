@@ -5,6 +5,8 @@ a sealed hold away.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from console.cli import words
@@ -16,13 +18,15 @@ from storage.ledger.cases import Case, CaseState
 from storage.ledger.people import SignedDecision
 
 
-def in_words(case: Case, clearance: Clearance | None) -> str:
-    """The state of a case in a sentence."""
+def in_words(
+    case: Case, clearance: Clearance | None, told: Callable[[datetime], str] | None = None
+) -> str:  # fmt: skip
+    """The state of a case in a sentence. ``told``: a moment, where not in UTC."""
     if clearance is None:
         return words.CASE_STATES[case.state.value]
     if case.destroying_since is not None:
         return "open: begun; the next run finishes it"
-    return "open: cleared for the next run" if clearance.ready else f"open: {words.waiting(clearance)}"
+    return "open: cleared for the next run" if clearance.ready else f"open: {words.waiting(clearance, told)}"
 
 
 def in_short(case: Case, clearance: Clearance | None) -> str:

@@ -59,7 +59,9 @@ def decision_lines(decisions: list[SignedDecision]) -> list[Line]:
     for one in decisions:
         lifts = one.statement.get("lifts") or []
         lifted = f", lifting {words.listed(list(lifts))}" if lifts else ""
-        line = f"  {moment(one.at)}: {one.decision} by {one.person}{lifted}"
+        line = (
+            f"  {moment(one.at)}: {words.DECISIONS.get(one.decision, one.decision)} by {one.person}{lifted}"
+        )
         lines.append(line if one.decision == "approve" else bad(line))
     return lines
 

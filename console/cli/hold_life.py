@@ -13,7 +13,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from console.cli import words
-from console.cli.answer import Answer, Line, Table, good, moment
+from console.cli.answer import Answer, Line, Table, day, good, moment
 from console.cli.documents import content_of, digest_of
 from console.cli.hold_lines import hold_facts, hold_lines
 from console.cli.options import Flag, Here, HoldId, Json, KeyFile, MaybeName, Name
@@ -103,14 +103,14 @@ def list_(
         (
             file.id,
             file.matter.number if reader.matters else "",
-            file.matter.kind.value if reader.matters else "",
+            file.matter.kind.value.replace("-", " ") if reader.matters else "",
             file.state.value.replace("-", " "),
-            moment(file.placed_at) if file.placed_by else "",
+            day(file.placed_at.date()) if file.placed_by else "",
         )
         for file in files
     ]
     lines: list[Line] = (
-        [Table(heads=("hold", "matter", "kind", "state", "placed"), rows=rows, whole=frozenset({0, 4}))]
+        [Table(heads=("hold", "matter", "kind", "state", "placed"), rows=rows, whole=frozenset({0, 3, 4}))]
         if rows
         else []
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from console.cli import words
@@ -32,8 +33,8 @@ def hold_facts(
             "subjects": sorted(one.reveal() for one in scope.subjects) if subjects else len(scope.subjects),
             "cameras": sorted(scope.cameras),
             "branches": sorted(scope.branches),
-            "from": None if scope.since is None else _exact(scope, "since"),
-            "until": None if scope.until is None else _exact(scope, "until"),
+            "from": None if scope.since is None else _exact(scope.since),
+            "until": None if scope.until is None else _exact(scope.until),
             "margin_before": scope.margin_before,
             "margin_after": scope.margin_after,
         },
@@ -81,9 +82,7 @@ def _matter_facts(matter: Matter) -> dict[str, Any]:
     }
 
 
-def _exact(scope: Scope, side: str) -> str:
-    at = scope.since if side == "since" else scope.until
-    assert at is not None
+def _exact(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
@@ -161,19 +160,21 @@ def _matter(file: HoldFile, matters: bool) -> list[tuple[str, str]]:
     ]
 
 
-def scope_words(scope: Scope, *, subjects: bool = False) -> list[tuple[str, str]]:
-    """What it keeps, a line per restriction."""
+def scope_words(
+    scope: Scope, *, subjects: bool = False, called: Callable[[str], str] = str, told: Callable[[datetime], str] = _exact
+) -> list[tuple[str, str]]:  # fmt: skip
+    """What it keeps, a line per restriction. ``called``: a record type by its id; ``told``: a moment."""
     people = words.plural(len(scope.subjects), "patron")
     if subjects:
         people = ", ".join(sorted(one.reveal() for one in scope.subjects))
     found = [
-        ("record types", ", ".join(sorted(scope.record_types))),
+        ("record types", ", ".join(sorted(called(one) for one in scope.record_types))),
         ("stores", ", ".join(sorted(scope.stores))),
         ("subjects", people if scope.subjects else ""),
         ("cameras", ", ".join(sorted(scope.cameras))),
         ("branches", ", ".join(sorted(scope.branches))),
-        ("from", "" if scope.since is None else _exact(scope, "since")),
-        ("until", "" if scope.until is None else _exact(scope, "until")),
+        ("from", "" if scope.since is None else told(scope.since)),
+        ("until", "" if scope.until is None else told(scope.until)),
         ("margin before", str(scope.margin_before) if scope.margin_before else ""),
         ("margin after", str(scope.margin_after) if scope.margin_after else ""),
     ]

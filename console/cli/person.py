@@ -54,7 +54,12 @@ def add(
     *,
     full_name: Annotated[str, Parameter(help="As it is printed on certificates.")],
     title: Annotated[str, Parameter(help="As it is printed on certificates: Library Director.")],
-    role: Annotated[Role, Parameter(help="custodian: holds and approvals; operator: runs; auditor: reads.")],
+    role: Annotated[
+        Role,
+        Parameter(
+            help="custodian: holds and approvals; second-custodian: confirms and approves as the second; counsel: sees matters, verifies requests; operator: runs; auditor: reads; administrator: manages people."
+        ),
+    ],
     key_file: Annotated[
         Path | None, Parameter(help="Where to write the private key; by default in the keyring.")
     ] = None,

@@ -63,8 +63,11 @@ def invite(
     name: Who, /, *, as_: MaybeName = None, key_file: KeyFile = None, json: Json = False, session: Here
 ) -> Answer:
     with opened(session) as site:
-        code = site.staff.invite(name, manager(site, as_, key_file))
-    lines: list[Line] = [good(f"a code for {name}, good once and for 48 hours:"), f"  {code}"]
+        code, origin = site.staff.invite(name, manager(site, as_, key_file)), site.settings.origin
+    lines: list[Line] = [
+        good(f"a code for {name}, good once and for 48 hours, at {origin}/invitation:"),
+        f"  {code}",
+    ]
     note = "give it to that person alone, by another way than mail; an earlier code no longer works"
     return Answer(command="person.invite", body={"person": name, "code": code}, lines=lines, notes=[note])
 

@@ -9,6 +9,7 @@ from console.cli.answer import Line, Table, bad, day, doubtful, good, heading, n
 from console.cli.check_stores import finding_lines
 from flows.running import Result, Run
 from flows.wiring import Site
+from retention.clearance import UNRULED
 from retention.facts import State
 from retention.outcomes import Outcome
 from storage.destroy import Disposal
@@ -104,9 +105,10 @@ def case_lines(site: Site, result: Result) -> list[Line]:
     lines.append(f"{result.record_type}: case {disposal.case.id} {how}, {size(disposal.case)}")
     if disposal.waiting:
         lines.append(doubtful(f"  nothing was destroyed: {disposal.waiting}"))
-        lines.append(
-            f"  see: retention case show {disposal.case.id}; approve: retention case approve {disposal.case.id} --records N --as NAME"
-        )
+        remedy = f"approve: retention case approve {disposal.case.id} --records N --as NAME"
+        if disposal.waiting == UNRULED:
+            remedy = f"propose one: retention standing propose {result.record_type} --until DAY --reason WHY --as NAME"
+        lines.append(f"  see: retention case show {disposal.case.id}; {remedy}")
     lines += outcome_lines(disposal.counts)
     if disposal.failed:
         lines.append(bad(f"  stopped: {disposal.failed}"))

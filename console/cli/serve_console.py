@@ -29,7 +29,7 @@ def registration_of(settings: Settings) -> Registration | None:
 def console(*, json: Json = False, session: Here) -> Answer:
     settings = load_settings()
     host, port = settings.console_host, settings.console_port
-    origin = settings.console_origin or f"http://localhost:{port}"
+    origin = settings.origin
     desk = open_desk(
         ledger_url=settings.ledger, state=settings.state_dir, policies=settings.policies, log=log_place(settings),
         evidence=settings.evidence, origin=origin, now=session.now or clock, grace_days=settings.grace_days,

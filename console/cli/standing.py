@@ -34,7 +34,7 @@ def list_(*, json: Json = False, session: Here) -> Answer:
         for one in body
     ]
     heads = ("record type", "standing approval", "until", "proposed by", "agreed by")
-    lines: list[Line] = [Table(heads=heads, rows=rows, whole=frozenset({2}))] if rows else []
+    lines: list[Line] = [Table(heads=heads, rows=rows, whole=frozenset({0, 2}))] if rows else []
     lines.append(
         "Cases of these record types wait for one."
         if required

@@ -7,7 +7,8 @@ so that no count gives a sealed hold away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from retention.clearance import Clearance
 from retention.decide import CANNOT_DECIDE, KeepReason
@@ -129,8 +130,14 @@ def undecided(kept: Mapping[KeepReason, int]) -> int:
     return sum(count for reason, count in kept.items() if reason in CANNOT_DECIDE)
 
 
-def waiting(clearance: Clearance) -> str:
-    """Why a case is not carried out yet, and how many have to approve still."""
+DECISIONS = {"approve": "approved", "return": "sent back", "withdraw": "approval taken back"}
+"""What a person decided on a case."""
+
+
+def waiting(clearance: Clearance, told: Callable[[datetime], str] | None = None) -> str:
+    """Why a case is not carried out yet, and how many have to approve still. ``told``: a moment, where not in UTC."""
+    if told is not None and clearance.cooling_until is not None:
+        return f"it is cooling off until {told(clearance.cooling_until)}"
     if clearance.braked:
         missing = plural(clearance.missing, "approval")
         return f"a brake stopped it; {missing} that {'lifts' if clearance.missing == 1 else 'lift'} it still missing"

@@ -38,6 +38,9 @@ NEXT = (
     (f"run --on {TODAY}", "what would go now: nothing, and why (destroys nothing)"),
     ("coverage", "what in the database and the folders no rule speaks about"),
     ("check", "the schedule: change policies.toml and see"),
+    ("person invite director", "a code with which the director sets a password in the pages, at /invitation"),
+    ("serve console", "the pages themselves, at http://localhost:8448"),
+    ("serve holds", "beside them, in a second window: it answers what they ask of the stores"),
 )
 
 

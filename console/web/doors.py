@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +19,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from console.web.desk import Desk
 from console.web.problems import SignInFirst
 from console.web.templates import render, wants_json
+from console.web.wording import on_the_clock
 from retention.errors import UsageError
 from retention.permissions import Act, may
 from storage.ledger.accounts import Session
@@ -58,6 +60,10 @@ class Visit:
 
     def may(self, act: Act) -> bool:
         return self.person is not None and may(self.person.role, act)
+
+    def on_the_clock(self, at: datetime) -> str:
+        """A moment as the library's clock shows it."""
+        return on_the_clock(at, self.desk.schedule.library.zone)
 
     @property
     def is_swap(self) -> bool:

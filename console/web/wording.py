@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from console.cli import words
+from retention.dates import parse_period
 from retention.permissions import Act
 from retention.schedule import Period
 
@@ -30,11 +31,16 @@ def moment(context: Context, value: datetime | None) -> Markup:
     """On the library's clock, with its zone, and machine readable."""
     if value is None:
         return Markup("")
-    local = value.astimezone(context["zone"])
     return Markup('<time datetime="{}">{}</time>').format(
-        value.isoformat(timespec="seconds"),
-        f"{local.day} {local:%B %Y}, {local:%H:%M} {local.tzname()}",
+        value.isoformat(timespec="seconds"), on_the_clock(value, context["zone"])
     )
+
+
+def on_the_clock(value: datetime, zone: tzinfo, *, to_the_second: bool = False) -> str:
+    """A moment as the library's clock shows it; seconds where it is told to the second, and has some."""
+    local = value.astimezone(zone)
+    seconds = f":{local:%S}" if to_the_second and local.second else ""
+    return f"{local.day} {local:%B %Y}, {local:%H:%M}{seconds} {local.tzname()}"
 
 
 def short(digest: str) -> str:
@@ -82,7 +88,6 @@ def section(path: str) -> str:
 
 CASE_SHORT = {"started": "Open", "closed": "Done", "returned": "Sent back", "failed": "Stopped"}
 CASE_COLOUR = {"started": "wait", "closed": "done", "returned": "plain", "failed": "stop"}
-DECISIONS = {"approve": "approved", "return": "sent back", "withdraw": "approval taken back"}
 HOLD_COLOUR = {
     "requested": "wait", "declined": "plain", "placing": "wait", "provisional": "wait", "active": "done", "release-requested": "wait",
     "in-grace": "wait", "released": "plain",
@@ -93,7 +98,7 @@ STANDING_COLOUR = {
 CERTIFICATE_COLOUR = {"final": "done", "provisional": "wait", "superseded": "stop"}
 
 GLOBALS: Mapping[str, Any] = {
-    "words": words, "NAVIGATION": NAVIGATION, "section": section, "period": period, "Act": Act, "DECISIONS": DECISIONS, "CASE_SHORT": CASE_SHORT,
+    "words": words, "NAVIGATION": NAVIGATION, "section": section, "period": period, "parse_period": parse_period, "Act": Act, "CASE_SHORT": CASE_SHORT,
     "CASE_COLOUR": CASE_COLOUR, "HOLD_COLOUR": HOLD_COLOUR, "CERTIFICATE_COLOUR": CERTIFICATE_COLOUR,
     "STANDING_COLOUR": STANDING_COLOUR,
 }  # fmt: skip

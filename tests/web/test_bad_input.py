@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import re
 from dataclasses import replace
@@ -169,6 +170,38 @@ def test_a_document_that_cannot_be_taken_is_named_at_its_field_and_nothing_typed
     assert told in error[1]
     assert 'value="2025-17"' in answer.text
     assert house.ledger.holds.list() == []
+
+
+def test_a_document_chosen_before_the_preview_goes_with_the_hold_and_with_nobody_elses(house: House) -> None:
+    """A browser never fills in a file twice: a subpoena chosen before the preview, or beside a mistake, must not be lost unseen."""
+    given = {"document": ("subpoena <i>.pdf", PDF)}
+    with house.client("director") as client:
+        wrong = client.post("/holds/new", data={**HOLD, "since": "2026-02-31"}, files=given)
+        asked = client.post("/holds/new", data={**HOLD, "do": "preview"}, files=given)
+        shown = client.get(asked.headers["location"])
+        drafts = [re.search(r'name="given" value="([^"]+)"', page.text) for page in (wrong, shown)]
+        for page, draft in zip((wrong, shown), drafts, strict=True):
+            assert "You chose subpoena &lt;i&gt;.pdf" in page.text
+            assert draft is not None
+            sign = client.post("/holds/new", data={**HOLD, "given": draft[1]}).headers["location"]
+            assert hashlib.sha256(PDF).hexdigest() in client.get(sign).text
+            with house.client("counsel") as other:
+                theirs = other.post("/holds/request", data={**HOLD, "given": draft[1]})
+                assert (theirs.status_code, "Choose it again" in theirs.text) == (422, True)
+    assert house.ledger.holds.list() == []
+
+
+def test_a_holds_page_tells_times_on_the_librarys_clock_and_record_types_by_their_titles(
+    house: House,
+) -> None:
+    with house.client("director") as client:
+        form = {**HOLD, "since": "2026-01-15 02:30", "until": "2026-07-15"}
+        sign = client.get(client.post("/holds/new", data=form).headers["location"]).text
+    told = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", sign))
+    assert told["Keeps record types"] == "Past checkouts"
+    assert told["Keeps patrons"] == "2 patrons"
+    assert told["Keeps from"] == "15 January 2026, 02:30 MST"
+    assert told["Keeps until"] == "15 July 2026, 23:59:59 MDT"
 
 
 def test_names_with_markup_are_shown_as_they_are(house: House) -> None:

@@ -8,6 +8,7 @@ from console.cli import words
 from console.web.acting import Operation, Values
 from console.web.desk import Desk
 from console.web.doors import Visit
+from console.web.wording import day
 from storage.signatures import Signing
 
 
@@ -28,7 +29,7 @@ def _tell(visit: Visit, values: Values) -> list[tuple[str, str]]:
         ("Case", case.id),
         ("Record type", desk.title_of(case.record_type)),
         ("Records", f"{values.get('records', case.records):,}"),
-        ("As of", case.on.isoformat()),
+        ("As of", day(case.on)),
         ("Manifest", case.manifest_digest[:12]),
     ]
     if values.get("positions"):

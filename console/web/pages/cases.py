@@ -21,6 +21,7 @@ from console.web.problems import NotFound, explained
 from retention.errors import Refused, UsageError
 from retention.outcomes import Outcome
 from retention.permissions import Act
+from retention.schedule import ApprovalKind
 from storage.clearing import frozen_schedule
 from storage.dispositions import Review
 from storage.ledger.cases import CaseState
@@ -192,9 +193,13 @@ def _case(
         "certificates": [one.id for one in certificates], "changes": changes,
     }  # fmt: skip
     people = {one.name: one for one in desk.ledger.people.list()}
+    ruled = any(
+        one.id == case.record_type and one.approval is ApprovalKind.STANDING
+        for one in desk.schedule.record_types
+    )
     return visit.page(
-        "case.html", title=f"{record_type.title}: case {id}", facts=facts, status=status, seen=seen, record_type=record_type,
-        standing=in_words(case, seen.clearance), values=first_values(values), errors=dict(errors or {}), people=people,
+        "case.html", ruled=ruled and case.approval_kind is ApprovalKind.STANDING, title=f"{record_type.title}: case {id}", facts=facts, status=status, seen=seen, record_type=record_type,
+        standing=in_words(case, seen.clearance, visit.on_the_clock), values=first_values(values), errors=dict(errors or {}), people=people,
         approving=decisions, papers=certificates, done=_done(seen), token=cursor.seal(desk, id, seen.epoch),
         mine=visit.who.name in {one.person for one in decisions if one.decision == "approve"}, lifts=values.get("lifts", ()), outs=_outs(excepted), spread=spread_of(case), **asking.about_items(visit, id, values),
     )  # fmt: skip

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from starlette.responses import Response
 
 from console.cli import words
-from console.cli.hold_lines import scope_words
 from console.web import knowing, typed
 from console.web.acting import Operation, Values, rehearse
 from console.web.desk import Desk
@@ -70,23 +69,23 @@ def narrowing(visit: Here, id: str, draft: str = "") -> Response:
     return _narrowing(visit, file, draft_of(visit, draft) or _typed(visit, file.scope))
 
 
-@doors.post("/holds/{id}/narrow", Act.PLACE_HOLD, fields=(*SCOPE, "document"))
+@doors.post("/holds/{id}/narrow", Act.PLACE_HOLD, fields=(*SCOPE, "document", "given"))
 def narrow(visit: Here, form: Typed, id: str) -> Response:
     """Keep less: a narrower hold is placed beside this one, then the release of this one is asked for."""
     file, read = knowing.found(visit, id), typed.Reading()
     narrower = hold_form.scope(visit, form, read)
-    document = hold_form.document(form.upload("document"), read, "document")
+    document = hold_form.document(visit, form, read)
     if document is None:
         read.errors.setdefault("document", "Choose the document by which less has to be kept.")
     if read.errors or document is None:
-        return _narrowing(visit, file, form.values, read.errors, status=422)
+        return _narrowing(visit, file, hold_form.again(visit, form), read.errors, status=422)
     values = {
         "hold": id, "id": new_hold_id(visit.desk.now()), "scope": scope_to_json(narrower), "document": visit.desk.documents.keep(document),
     }  # fmt: skip
     try:
         return rehearse(visit, NARROW, values)
     except (Refused, UsageError) as error:
-        return _narrowing(visit, file, form.values, at_field(error), status=422)
+        return _narrowing(visit, file, hold_form.again(visit, form), at_field(error), status=422)
 
 
 @doors.post("/holds/{id}/link", Act.PLACE_HOLD, fields=("links",))
@@ -114,7 +113,7 @@ def _widening(
     ]
     return hold_form.page(
         visit, "hold_change.html", f"Widen hold {file.id}", values, errors, status=status, facts={"hold": facts(visit, file)}, file=file,
-        scope_facts=[(name.capitalize(), text) for name, text in scope_words(scope)], narrowing=False, restricted=restricted,
+        scope_facts=[(name.capitalize(), text) for name, text in hold_form.scope_told(visit, scope)], narrowing=False, restricted=restricted,
     )  # fmt: skip
 
 
@@ -123,7 +122,7 @@ def _narrowing(
 ) -> Response:  # fmt: skip
     return hold_form.page(
         visit, "hold_change.html", f"Narrow hold {file.id}", values, errors, status=status, facts={"hold": facts(visit, file)}, file=file,
-        scope_facts=[(name.capitalize(), text) for name, text in scope_words(file.scope)], narrowing=True, restricted=[],
+        scope_facts=[(name.capitalize(), text) for name, text in hold_form.scope_told(visit, file.scope)], narrowing=True, restricted=[],
     )  # fmt: skip
 
 
@@ -157,7 +156,7 @@ def _narrow(desk: Desk, by: Signing, values: Values) -> None:
 
 def _tell_scope(visit: Visit, values: Values) -> list[tuple[str, str]]:
     found = [one for one in tell(visit, values) if not one[0].startswith("Keeps ")]
-    scope = scope_words(scope_from_json(values["scope"]))
+    scope = hold_form.scope_told(visit, scope_from_json(values["scope"]))
     return [*found, *((f"Is to keep {name}", text) for name, text in scope)]
 
 

@@ -6,19 +6,23 @@ Refuses to guess: what is not usable is named at its field, and never makes a ho
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from starlette.responses import Response
 
+from console.cli.hold_lines import scope_words
 from console.web import knowing, typed
 from console.web.acting import Values
 from console.web.doors import Visit
 from console.web.forms import MAX_DOCUMENT, Form, Upload
 from console.web.problems import explained
-from retention.errors import RetentionError
+from console.web.wording import on_the_clock
+from retention.errors import RetentionError, UsageError
 from retention.holds import CounselVerification, Matter, MatterKind, Scope
 from retention.records import Personal
+from storage.ledger.drafts import DraftKind
 
 MATTER = (
     "number", "kind", "authority", "jurisdiction", "court", "case_number", "issued_on", "received_at", "served_by", "officer", "agency", "badge",
@@ -60,7 +64,7 @@ def page(
         template, title=title, facts=facts or {}, status=status, values=_shown(values), errors=dict(errors or {}), kinds=KINDS, accept=ACCEPT,
         record_types=[(one.id, one.title) for one in schedule.record_types], stores=[(one.name, one.title) for one in schedule.stores],
         chosen={name: tuple(values.get(name, ())) for name in ("record_types", "stores", "need_to_know", "told", "lifted")},
-        cameras=sorted(cameras), others=choices(visit, but={visit.who.name}), **context,
+        cameras=sorted(cameras), others=choices(visit, but={visit.who.name}), given=_given(visit, next(iter(values.get("given", ())), "")), **context,
     )  # fmt: skip
 
 
@@ -85,6 +89,15 @@ def at_field(error: RetentionError) -> dict[str, str]:
     return {
         next((field for word, field in _FIELD_OF if word in error.message), "record_types"): explained(error)
     }
+
+
+def scope_told(visit: Visit, scope: Scope) -> list[tuple[str, str]]:
+    """What a scope restricts, in the words of these forms; patrons are counted, times are on the library's clock."""
+    zone = visit.desk.schedule.library.zone
+    found = scope_words(
+        scope, called=visit.desk.title_of, told=lambda at: on_the_clock(at, zone, to_the_second=True)
+    )
+    return [("patrons" if name == "subjects" else name, text) for name, text in found]
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -189,16 +202,54 @@ def holds(visit: Visit, form: Form, name: str, read: typed.Reading) -> list[str]
     return found
 
 
-def document(upload: Upload | None, read: typed.Reading, field: str) -> bytes | None:
-    """A document that a court sends, by how it begins, whatever it is called; ``None`` for none."""
-    if upload is None:
+def document(visit: Visit, form: Form, read: typed.Reading) -> bytes | None:
+    """The document that was chosen now, or the last time this form was sent (`again`); ``None`` for none."""
+    upload = form.upload("document")
+    if upload is not None:
+        if told := _unfit(upload):
+            read.errors["document"] = told
+            return None
+        return upload.content
+    if not form.one("given"):
         return None
+    given = _given(visit, form.one("given"))
+    if given is not None:
+        with suppress(UsageError):
+            return visit.desk.documents.open(given["document"])
+    read.errors["document"] = "The document that you chose is not kept any more. Choose it again."
+    return None
+
+
+def _unfit(upload: Upload) -> str:
+    """Why it is not a document that a court sends, by how it begins, whatever it is called; "" when it is."""
     if upload.too_large:
-        read.errors[field] = (
-            f"This file is too large. Documents have at most {MAX_DOCUMENT // 1024 // 1024} MB."
-        )
-    elif not upload.content.strip():
-        read.errors[field] = "This file is empty."
-    elif not any(upload.content.startswith(start) for start in DOCUMENTS):
-        read.errors[field] = "This is not a document of a kind that is taken here: PDF, PNG, JPEG or TIFF."
-    return None if field in read.errors else upload.content
+        return f"This file is too large. Documents have at most {MAX_DOCUMENT // 1024 // 1024} MB."
+    if not upload.content.strip():
+        return "This file is empty."
+    if not any(upload.content.startswith(start) for start in DOCUMENTS):
+        return "This is not a document of a kind that is taken here: PDF, PNG, JPEG or TIFF."
+    return ""
+
+
+def again(visit: Visit, form: Form) -> Mapping[str, Sequence[str]]:
+    """What was typed, to be shown again. Browsers never fill in a file twice: a document that was chosen is kept sealed, for this
+    person, and named in the form by a draft that nobody else can use."""
+    upload = form.upload("document")
+    if upload is None or _unfit(upload):
+        return form.values
+    desk = visit.desk
+    name = upload.name if upload.name.isprintable() else ""
+    body = {
+        "page": form.one("page"), "values": {}, "document": desk.documents.keep(upload.content), "name": name[:_LINE],
+    }  # fmt: skip
+    return {
+        **form.values,
+        "given": (desk.ledger.drafts.keep(visit.who.name, DraftKind.TYPED, body, desk.now()),),
+    }
+
+
+def _given(visit: Visit, id: str) -> Mapping[str, Any] | None:
+    """The document that this person chose before, with its name."""
+    desk = visit.desk
+    found = desk.ledger.drafts.get(id, visit.who.name, DraftKind.TYPED, desk.now()) if id else None
+    return None if found is None or "document" not in found.body else found.body

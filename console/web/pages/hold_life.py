@@ -46,7 +46,7 @@ def release(visit: Here, form: Typed, id: str) -> Response:
     """Ask for the release, with the document that ends the duty."""
     knowing.found(visit, id)
     read = typed.Reading()
-    document = hold_form.document(form.upload("document"), read, "document")
+    document = hold_form.document(visit, form, read)
     if document is None:
         read.errors.setdefault("document", "Choose the document that ends the duty to preserve.")
         return hold_page(visit, id, form.values, read.errors, status=422)

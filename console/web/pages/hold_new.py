@@ -9,7 +9,6 @@ from typing import Any
 from starlette.responses import Response
 
 from console.cli import words
-from console.cli.hold_lines import scope_words
 from console.web import typed
 from console.web.acting import Operation, Values, rehearse
 from console.web.desk import Desk
@@ -18,6 +17,7 @@ from console.web.forms import Form, Typed
 from console.web.pages import asking, hold_form
 from console.web.pages.cases import draft_of
 from console.web.pages.hold_form import KINDS, MATTER, SCOPE, SECRECY, at_field, matter_of
+from console.web.wording import day
 from retention.errors import Refused, UsageError
 from retention.permissions import Act
 from storage.hold_steps import new_hold_id
@@ -42,7 +42,7 @@ def new(visit: Here, draft: str = "", preview: str = "") -> Response:
 @doors.post(
     PLACING,
     Act.PLACE_HOLD,
-    fields=(*MATTER, *SCOPE, "snapshot", *SECRECY, "review", "told", "links", "do", "document"),
+    fields=(*MATTER, *SCOPE, "snapshot", *SECRECY, "review", "told", "links", "do", "document", "given"),
 )
 def place(visit: Here, form: Typed) -> Response:
     """Place a hold: it is checked, shown, then signed."""
@@ -57,7 +57,9 @@ def new_request(visit: Here, draft: str = "", preview: str = "") -> Response:
     )
 
 
-@doors.post(ASKING, Act.REQUEST_HOLD, fields=(*MATTER, *SCOPE, "snapshot", *SECRECY, "do", "document"))
+@doors.post(
+    ASKING, Act.REQUEST_HOLD, fields=(*MATTER, *SCOPE, "snapshot", *SECRECY, "do", "document", "given")
+)
 def request(visit: Here, form: Typed) -> Response:
     """Record a request: it is checked, shown, then signed. It keeps nothing until a custodian places it."""
     return _send(visit, ASKING, form)
@@ -66,17 +68,17 @@ def request(visit: Here, form: Typed) -> Response:
 def _send(visit: Visit, page: str, form: Form) -> Response:
     read = typed.Reading()
     scope = hold_form.scope(visit, form, read)
+    document = hold_form.document(visit, form, read)
     if form.one("do") == "preview":
         return _preview(visit, page, form, read)
     matter = hold_form.matter(visit, form, read)
-    document = hold_form.document(form.upload("document"), read, "document")
     values: dict[str, Any] = {
         "matter": matter, "continuing": not form.ticked("snapshot"), **hold_form.secrecy(visit, form, read),
     }  # fmt: skip
     if page == PLACING:
         values |= _care(visit, form, values, read)
     if read.errors:
-        return _form(visit, page, form.values, read.errors, status=422)
+        return _form(visit, page, hold_form.again(visit, form), read.errors, status=422)
     values |= {
         "id": new_hold_id(visit.desk.now()), "scope": scope_to_json(scope),
         "document": None if document is None else visit.desk.documents.keep(document),
@@ -84,7 +86,7 @@ def _send(visit: Visit, page: str, form: Form) -> Response:
     try:
         return rehearse(visit, PLACE if page == PLACING else REQUEST, values)
     except (Refused, UsageError) as error:
-        return _form(visit, page, form.values, at_field(error), status=422)
+        return _form(visit, page, hold_form.again(visit, form), at_field(error), status=422)
 
 
 def _care(visit: Visit, form: Form, values: Values, read: typed.Reading) -> Values:
@@ -111,16 +113,16 @@ def _preview(visit: Visit, page: str, form: Form, read: typed.Reading) -> Respon
     """Ask what a hold with this scope would keep; what was typed comes back with the answer."""
     desk, who = visit.desk, visit.who.name
     if read.errors:
-        return _form(visit, page, form.values, read.errors, status=422)
+        return _form(visit, page, hold_form.again(visit, form), read.errors, status=422)
     scope = hold_form.scope(visit, form, read)
     try:
         desk.holding.check(scope)
     except UsageError as error:
-        return _form(visit, page, form.values, at_field(error), status=422)
+        return _form(visit, page, hold_form.again(visit, form), at_field(error), status=422)
     asked = desk.ledger.questions.ask(
         asking.HOLD_PREVIEW, {"scope": scope_to_json(scope)}, person=who, at=desk.now()
     )
-    body = {"page": page, "values": {name: list(many) for name, many in form.values.items()}}
+    body = {"page": page, "values": {name: list(many) for name, many in hold_form.again(visit, form).items()}}
     draft = desk.ledger.drafts.keep(who, DraftKind.TYPED, body, desk.now())
     return visit.see(f"{page}?draft={draft}&preview={asked}#preview")
 
@@ -165,11 +167,11 @@ def _tell(visit: Visit, values: Values) -> list[tuple[str, str]]:
     told = [
         ("Hold", values["id"]),
         ("Matter", f"{matter['number']} ({kind}, {matter['authority']})"),
-        *((f"Keeps {name}", text) for name, text in scope_words(scope_from_json(values["scope"]), subjects=False)),
+        *((f"Keeps {name}", text) for name, text in hold_form.scope_told(visit, scope_from_json(values["scope"]))),
         ("Reaches", "what exists and what comes" if values["continuing"] else "what exists when it is in force everywhere"),
         ("Sealed", "yes: nobody without the need to know sees it" if values["sealed"] else "no"),
         ("Who may see it", words.listed([*values["need_to_know"]])),
-        ("Not to be told until", "" if until is None else until.isoformat()),
+        ("Not to be told until", day(until)),
         ("Who is told to preserve", words.listed([*values.get("told", ())])),
         ("Belongs with", words.listed([*values.get("links", ())])),
         ("Document (SHA-256)", values["document"] or ""),

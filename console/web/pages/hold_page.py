@@ -7,12 +7,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from console.cli.hold_lines import hold_facts, scope_words
+from console.cli import words
+from console.cli.hold_lines import hold_facts
 from console.web import knowing
 from console.web.acting import Operation, Values, rehearse
 from console.web.doors import Visit
 from console.web.forms import Form
-from console.web.pages.hold_form import ACCEPT, choices
+from console.web.pages.hold_form import ACCEPT, choices, scope_told
 from console.web.problems import explained
 from retention.errors import Refused, UsageError
 from retention.permissions import Act
@@ -31,7 +32,7 @@ def hold_page(
     told = frozenset(file.told)
     return visit.page(
         "hold.html", title=f"Hold {id}", facts={"hold": facts(visit, file, links), **({"subjects": list(subjects)} if subjects else {})},
-        status=status, file=file, errors=dict(errors or {}), matters=visit.may(Act.READ_MATTERS), scope=scope_words(file.scope, subjects=False),
+        status=status, file=file, errors=dict(errors or {}), matters=visit.may(Act.READ_MATTERS), scope=scope_told(visit, file.scope),
         grace=desk.grace_days, people={one.name: one for one in desk.ledger.people.list()}, accept=ACCEPT, links=links.get(id, ()),
         values={name: str(next(iter(many), "")) for name, many in values.items()}, chosen={name: tuple(many) for name, many in values.items()},
         known=sorted(known), known_people=[(one.name, one.full_name) for one in desk.ledger.people.list() if one.name in known], tellable=[one for one in choices(visit, but=told) if not file.sealed or one[0] in known],
@@ -62,11 +63,11 @@ def tell(visit: Visit, values: Values) -> list[tuple[str, str]]:
     told = [("Hold", file.id)]
     if visit.may(Act.READ_MATTERS):
         told.append(("Matter", file.matter.number))
-    told += [(f"Keeps {name}", text) for name, text in scope_words(file.scope, subjects=False)]
+    told += [(f"Keeps {name}", text) for name, text in scope_told(visit, file.scope)]
     if values.get("document"):
         told.append(("Document (SHA-256)", values["document"]))
     if values.get("days"):
-        told.append(("Grace period", f"{values['days']} days; until then it keeps"))
+        told.append(("Grace period", f"{words.plural(values['days'], 'day')}; until then it keeps"))
     return told
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from console.web import knowing
 from console.web.doors import Doors, Here, Visit
 from console.web.pages.cases import draft_of
+from console.web.pages.hold_form import scope_told
 from console.web.pages.hold_page import facts, hold_page
 from console.web.templates import wants_json
 from retention.holds import HoldState
@@ -43,6 +44,7 @@ def told(visit: Here) -> Response:
         "holds_told.html", title="Holds that you were told of", files=[*waiting, *(file for file in found if file not in waiting)],
         facts={"holds": [facts(visit, file, links) for file in found], "unacknowledged": [file.id for file in waiting]},
         matters=visit.may(Act.READ_MATTERS),
+        scopes={file.id: [(name.capitalize(), text) for name, text in scope_told(visit, file.scope)] for file in found},
     )  # fmt: skip
 
 

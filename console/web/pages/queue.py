@@ -71,7 +71,7 @@ def _cases(visit: Visit, mine: Queue, newest: Sequence[OpenCase]) -> Iterator[Wa
             continue
         yield Waiting(
             path=f"/cases/{case.id}", title=f"{visit.desk.title_of(case.record_type)}: {words.plural(case.records, 'record')}",
-            why=words.waiting(standing), yours=case.id in mine.approve, grave="stop" if standing.braked else "wait",
+            why=words.waiting(standing, visit.on_the_clock), yours=case.id in mine.approve, grave="stop" if standing.braked else "wait",
         )  # fmt: skip
     if len(newest) > AT_MOST:
         why = "only some are shown here"
@@ -101,9 +101,10 @@ def _holds(visit: Visit, mine: Queue) -> Iterator[Waiting]:
             yield Waiting(
                 path=f"/holds/{file.id}", title=f"Told of hold {file.id}", why=why, yours=True, grave="wait"
             )
-        title, grave = f"Hold {file.id}", "wait"
+        matter = f", {file.matter.number}" if visit.may(Act.READ_MATTERS) else ""
+        title, grave = f"Hold {file.id}{matter}", "wait"
         if file.state is HoldState.REQUESTED:
-            title = f"Request {file.id}"
+            title = f"Request {file.id}{matter}"
             why = "a custodian decides whether it is placed; until then it keeps nothing"
             if file.unverified:
                 why = "counsel has not verified it, and nobody has decided on it: it keeps nothing"

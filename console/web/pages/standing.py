@@ -17,6 +17,7 @@ from console.web.doors import Doors, Here, Visit
 from console.web.forms import Form, Typed
 from console.web.pages.cases import draft_of, first_values
 from console.web.problems import NotFound, explained
+from console.web.wording import day
 from retention.errors import Refused, UsageError
 from retention.permissions import Act
 from retention.schedule import ApprovalKind, RecordType
@@ -119,7 +120,7 @@ def _tell(visit: Visit, values: Values) -> list[tuple[str, str]]:
     )
     told = [("Record type", record_type.title), ("Rule", record_type.digest[:12])]
     if until:
-        told.append(("Until", until))
+        told.append(("Until", day(date.fromisoformat(until))))
     if values.get("reason"):
         told.append(("Reason", values["reason"]))
     return told
