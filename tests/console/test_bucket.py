@@ -131,6 +131,9 @@ def test_check_and_doctor_look_into_the_bucket(shared: tuple[Library, Bucket]) -
     bucket.drop()
     assert "the bucket does not exist" in library("doctor").out
     assert library("check", "--stores").code == 7
+    said = library("run", "--record-type", "shared")
+    assert (said.code, "shared: outbox in store vendor: the bucket does not exist" in said.out) == (7, True)
+    assert "--execute" not in said.out
 
 
 def test_a_hold_placed_keeps_a_bucket_s_objects_and_locks_them(

@@ -27,6 +27,8 @@ def put(library: Library, name: str, text: str = "\n".join(CARDS)) -> Path:
 
 def test_a_clean_place_ends_with_0_and_personal_data_that_nobody_answers_for_with_3(library: Library) -> None:
     assert library("scan").code == 0
+    (library.root / "bare").mkdir()
+    assert "nothing lies there" in library.done("scan", library.root / "bare").out
     put(library, f"drop/{CARDS[0]}.txt")
     said = library("scan")
     assert said.code == 3
@@ -64,6 +66,7 @@ def test_registered_and_scheduled_files_are_answered_for_until_their_day_has_pas
     library.now = NOW + timedelta(days=10)
     said = library("scan", "--json")
     assert (said.code, [one["answers"] for one in said.json["results"]]) == (3, ["overdue"])
+    assert "1 file with personal data whose day to be gone has passed" in library("scan").out
 
 
 def test_people_who_withdrew_or_were_remembered_are_looked_for(staffed: Library) -> None:
