@@ -30,6 +30,7 @@ from tests.storage.files.shelf import (
     give_up_rights,
     record_segments,
     segment,
+    stamp,
     without_rights,
 )
 
