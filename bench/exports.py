@@ -8,6 +8,7 @@ import random
 import subprocess
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bench.objects import CARD, ROWS, ROWS_SCHEDULE, timed, write_rows
@@ -52,7 +53,7 @@ def measure(scale: Scale) -> Findings:
         write_rows(theirs, size)
         _settled(ours)
         _settled(theirs)
-        peer = timed(lambda path=theirs: _filtered(path))
+        peer = timed(partial(_filtered, theirs))
         with site(scale.folder / f"site-{pair}", SCHEDULE, {"bucket": StoreSettings(root=root)}) as made:
             done = carry_out(made)
         if done.destroyed != 1 or _sha256(ours) != _sha256(theirs):
