@@ -12,6 +12,7 @@ from console.cli import words
 from console.cli.answer import Answer, Line, Table, bad, doubtful, good
 from console.cli.documents import read_subjects
 from console.cli.options import Flag, Here, Json, Pipe
+from console.cli.progress import reporting
 from console.cli.site import opened
 from flows.scans import places_to_scan
 from flows.scans import scan as run_scan
@@ -62,7 +63,10 @@ def scan(
             )
         if known and not site.known.size:
             raise UsageError("nobody is known yet", "retention scan --remember FILE")
-        report = run_scan(site, places_to_scan(site, places), whole=whole, known=known)
+        with reporting(session, execute=False) as reporter:
+            report = run_scan(
+                site, places_to_scan(site, places), whole=whole, known=known, progress=reporter.scanning
+            )
     shown = [one for one in report.results if all_ or one.alarm or one.drift]
     lines = _lines(report, shown, masked=mask)
     body = {

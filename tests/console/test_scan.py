@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from console.cli.progress import LOOK_AGAIN, Interrupted, Reporter
 from flows.scanning import shown, written
 from flows.scans import places_to_scan, scan
 from flows.settings import load_settings
@@ -34,6 +35,24 @@ def test_a_clean_place_ends_with_0_and_personal_data_that_nobody_answers_for_wit
     assert said.code == 3
     assert "1 file with personal data that nobody answers for" in said.out
     assert not [card for card in CARDS if card in said.out + said.err]
+
+
+def test_a_scan_tells_how_far_it_is_and_can_be_stopped(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+
+    def stop(self: Reporter, files: int) -> None:
+        told.append(files)
+        if files == 2:
+            raise Interrupted(LOOK_AGAIN)
+
+    monkeypatch.setattr(Reporter, "scanning", stop)
+    for name in ("a", "b", "c"):
+        put(library, f"drop/{name}.txt")
+    said = library("scan", library.root / "exports" / "drop")
+    assert (said.code, told, LOOK_AGAIN in said.err) == (130, [1, 2], True)
+    assert said.out == ""
 
 
 def test_a_mask_names_the_same_file_the_same_way_and_no_path(library: Library) -> None:
