@@ -345,3 +345,6 @@ def test_whole_objects_go_by_their_registered_age_and_one_that_is_not_registered
     assert bucket.contents("library/outbox/other.csv"), "it is not old enough"
     assert bucket.everything("library/outbox/zqcanary-ada.csv") == []
     assert bucket.everything(f"{key}.retention.json") == [], "it goes with its export"
+    (envelope,) = (library.state / "evidence").glob("*.dsse.json")
+    statement = base64.b64decode(json.loads(envelope.read_bytes())["payload"])
+    assert b"University: received 1 export" in statement, "also where no rule names who gets them"

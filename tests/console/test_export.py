@@ -214,6 +214,10 @@ def test_rows_of_a_person_who_withdrew_go_and_the_certificate_says_who_else_has_
     envelope = (shelf.state / "evidence" / f"{certificate['id']}.dsse.json").read_text()
     shown = shelf.done("certificate", "show", certificate["id"], "--json")
     assert "attested by third party for 1" in shown.out
+    assert (
+        "copies elsewhere: Savannah: received 1 export"
+        in shelf.done("certificate", "show", certificate["id"]).out
+    )
     assert PATRON not in ran.out + ran.err + shown.out + envelope
 
 
