@@ -18,6 +18,7 @@ from bench import console as pages
 from bench import (
     evergreen,
     evidence,
+    exports,
     files,
     keys,
     memory,
@@ -39,6 +40,7 @@ BENCHES: dict[str, Callable[[Scale], Findings]] = {
     "files": files.measure,
     "s3": s3.measure,
     "objects": objects.measure,
+    "exports": exports.measure,
     "evergreen": evergreen.measure,
     "memory": memory.measure,
     "seal": seal.measure,

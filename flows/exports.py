@@ -13,6 +13,7 @@ from retention.schedule import RecordType, StoreKind, TreeLocation, TriggerKind
 from storage.exports.lying import BucketShelf, FolderShelf, Shelf
 from storage.exports.registering import Sighted, register_file, register_object, sight
 from storage.exports.sidecar import Sidecar
+from storage.planning import looking_at
 from storage.s3.survey import prefix_of
 from storage.s3.wire import Wire
 
@@ -59,7 +60,7 @@ def register_export(site: Site, file: Path, store: str | None, told: Sidecar, ac
 
 
 def _sighted(site: Site, record_type: RecordType, location: TreeLocation) -> Sighted:
-    with ExitStack() as parts:
+    with looking_at(location), ExitStack() as parts:
         shelf: Shelf
         if site.schedule.store(location.store).kind is StoreKind.S3:
             wire = parts.enter_context(closing(Wire(site.stores.address(location.store))))

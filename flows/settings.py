@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as Unreadable
 
@@ -42,7 +42,8 @@ class StoreSettings(BucketAccess):
     """Address of one store: ``url`` of a database (SQLAlchemy form), ``root`` folder of a file or footage store, or ``bucket``."""
 
     url: SecretStr | None = None
-    root: Path | None = None
+    root: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
+    """An empty one is none: it must not mean the current folder."""
     recorder: Path | None = None
     """Database file of the recorder that writes here (Frigate's ``frigate.db``), where the schedule names one."""
     bucket: str = Field(default="", max_length=255)

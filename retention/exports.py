@@ -14,6 +14,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from retention.certificate import text_problems
 from retention.columns import plain
 from retention.errors import UsageError
 from retention.records import Personal
@@ -127,6 +128,10 @@ def age(
     return max(modified, first_seen), Basis.FIRST_SEEN
 
 
+UNNAMED = "A recipient whose name stands in the registry"
+"""On a certificate, where the name holds words that may not stand there: somebody wrote *litigation hold* into it."""
+
+
 def third_parties(
     exports: Iterable[Export], places: Iterable[tuple[str, str]], opened_at: datetime
 ) -> tuple[str, ...]:
@@ -140,7 +145,8 @@ def third_parties(
         here = any(export.store == store and export.path.reveal().startswith(path) for store, path in wanted)
         earlier = any(taken.step is Step.GONE and taken.at < opened_at for taken in export.steps)
         if here and not earlier and export.first_seen <= opened_at:
-            by_recipient.setdefault(export.recipient, []).append(export)
+            name = UNNAMED if any(text_problems(export.recipient)) else export.recipient
+            by_recipient.setdefault(name, []).append(export)
     return tuple(_sentence(recipient, given) for recipient, given in sorted(by_recipient.items()))
 
 

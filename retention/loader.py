@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import rfc8785
 
 from retention import checks, examples, fields
+from retention.cameras import share_cameras
 from retention.places import BROKEN, read_location
 from retention.positions import Path, positions
 from retention.problems import Problem, ScheduleProblems, did_you_mean, one_line, quote
@@ -97,6 +98,8 @@ def _read(text: str, filename: str) -> tuple[Schedule | None, list[Problem]]:
             (dataclasses.replace(one, digest=_rule_digest(document, one.id, report)), path)
             for one, path in types
         ]
+        shared = share_cameras([one for one, _ in types])
+        types = list(zip(shared, (path for _, path in types), strict=True))
     schedule = Schedule(
         version=version,
         digest=digest,

@@ -446,7 +446,7 @@ class Certifier:
         places = []
         for part in case.parts:
             location = record_type.location(part.location)
-            if isinstance(location, TreeLocation) and location.export is not None:
+            if isinstance(location, TreeLocation):
                 places.append((part.store, f"{location.path}/" if location.path else ""))
         return third_parties(self._ledger.exports.list(), places, case.opened_at) if places else ()
 

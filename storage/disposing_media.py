@@ -151,7 +151,7 @@ class MediaDisposal:
         for first in map(file.taken, media.APART.get(step, ())):
             if first is not None and first.person == by.person.name:
                 raise Refused(
-                    f"{by.person.name} did {first.step.value} lot {lot_id} and cannot {step.value} it",
+                    f"{by.person.name} took the step {first.step.value} of lot {lot_id} and cannot {step.value} it",
                     "somebody else has to",
                 )
         return file, now

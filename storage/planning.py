@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from typing import Any
 
 from retention.decide import Criteria, KeepReason
-from retention.errors import LedgerUnavailable, Refused, SettingsError, VerificationFailed
-from retention.schedule import RecordType, Schedule
+from retention.errors import LedgerUnavailable, Refused, SettingsError, StoreUnavailable, VerificationFailed
+from retention.schedule import Location, RecordType, Schedule
 from storage.contract import Finding, Store, Stores, Survey
 from storage.ledger.cases import Case, CaseState, Part, new_case_id
 from storage.ledger.ledger import Ledger
@@ -99,6 +99,16 @@ def criteria_for(schedule: Schedule, record_type: RecordType, location: str, on:
     )
 
 
+@contextmanager
+def looking_at(location: Location) -> Iterator[None]:
+    """Inside, a store that does not answer is named with the location that was looked at."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        place = f"{location.name} in store {location.store}"
+        raise type(error)(f"{place}: {error.message}", error.hint) from None
+
+
 def plan(
     *, ledger: Ledger, stores: Stores, spool: Spool, schedule: Schedule, record_type: RecordType, on: date,
     case_id: str | None, progress: Progress = lambda _location, _count: None,
@@ -113,13 +123,14 @@ def plan(
     for location in record_type.locations:
         store = store_of(stores, location.store)
         criteria = criteria_for(schedule, record_type, location.name, on)
-        findings = store.check(criteria)
+        with looking_at(location):
+            findings = store.check(criteria)
         planned.findings += findings
         if any(finding.fatal for finding in findings):
             continue
         holds = ledger.holds.in_force().touching(record_type.id, *location.stores)
         number = len(planned.locations)
-        with spool.writer(case_id, number) as writer:
+        with looking_at(location), spool.writer(case_id, number) as writer:
             survey = store.survey(criteria, holds, writer.write, partial(progress, location.name))
         planned.findings += survey.findings
         if survey.due != writer.items:

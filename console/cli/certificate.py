@@ -132,7 +132,8 @@ def _lines(found: Certificate) -> list[Line]:
             f"  under the standing approval {standing['id']} until {standing['until']}: proposed by {first['person']}, {first['title']} "
             f"({first['statement']['at'][:10]}), agreed to by {second['person']}, {second['title']} ({second['statement']['at'][:10]})"
         )
-    return [*lines, *(f"  {sentence}" for sentence in predicate["sentences"])]
+    lines += [f"  {sentence}" for sentence in predicate["sentences"]]
+    return [*lines, *(f"  copies elsewhere: {one}" for one in predicate["residual"]["thirdParties"])]
 
 
 def _read(path: Path) -> bytes:

@@ -63,8 +63,7 @@ def _one(site: Site, record_type: RecordType, location: str, told: list[Line]) -
 
 def finding_lines(place: str, finding: Finding) -> list[Line]:
     """A finding in words: what, and what to do about it."""
-    many = f" ({finding.count:,})" if finding.count > 1 else ""
-    first = f"{place}: {finding.message}{many}"
+    first = f"{place}: {finding.message}"
     lines: list[Line] = [
         bad(f"{first}; nothing is destroyed until it is solved") if finding.fatal else doubtful(first)
     ]

@@ -13,7 +13,7 @@ from console.cli.answer import Answer, Line, Table, good, moment
 from console.cli.certificate import CertificateId, write_files
 from console.cli.evidence_files import OPENED
 from console.cli.handing_over import readme
-from console.cli.options import Flag, Here, Json
+from console.cli.options import Flag, Here, Json, Pipe
 from console.cli.site import opened
 from flows import evidence
 from retention.errors import UsageError
@@ -24,7 +24,7 @@ def open_(
     /,
     *,
     record: Annotated[
-        str, Parameter(help="The record, as STORE/LOCATION/KEY; - reads it from standard input.")
+        str, Pipe, Parameter(help="The record, as STORE/LOCATION/KEY; - reads it from standard input.")
     ],
     to: Annotated[
         Path | None, Parameter(help="The file to write; by default CERTIFICATE.opened.json here.")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from console.cli import times, words
 from console.cli.answer import Answer, Line, Table, day, good, moment
 from console.cli.documents import digest_of, read_subjects
-from console.cli.options import Flag, Here, Json, Many, MaybeName, Name
+from console.cli.options import Flag, Here, Json, Many, MaybeName, Name, Pipe
 from console.cli.site import opened
 from flows.exports import register_export, sight_exports
 from flows.wiring import Site
@@ -95,12 +95,12 @@ def sight(*, json: Json = False, session: Here) -> Answer:
     ]
     heads = ("location", "registered", "saved again", "gone", "unread")
     lines: list[Line] = [Table(heads=heads, rows=rows, right=frozenset({1, 2, 3, 4}))] if rows else []
-    wrong = sum(one.wrong_sidecars for one in found)
-    notes = (
-        [f"{words.plural(wrong, 'sidecar')} could not be understood; their exports are not registered"]
-        if wrong
-        else []
-    )
+    wrong = [(one.location, one.wrong_sidecars) for one in found if one.wrong_sidecars]
+    notes = [
+        f"{location}: {words.plural(count, 'sidecar')} could not be understood, and their exports are not registered. What may stand in"
+        " one: docs/exports.md; what is not registered: retention run --cannot-decide 20"
+        for location, count in wrong
+    ]
     lines.append(words.plural(len(found), "location") + " looked through")
     body = {
         "locations": [
@@ -127,7 +127,7 @@ def list_(
         for one in exports
     ]  # fmt: skip
     lines: list[Line] = (
-        [Table(heads=heads, rows=rows, right=frozenset({3}), whole=frozenset({0}))] if rows else []
+        [Table(heads=heads, rows=rows, right=frozenset({3}), whole=frozenset({0, 4, 5}))] if rows else []
     )
     lines.append(words.plural(len(rows), "export"))
     return Answer(command="export.list", body={"exports": [facts(one) for one in exports]}, lines=lines)
@@ -184,7 +184,9 @@ def attest(
 def withdraw(
     *,
     subject_file: Annotated[
-        Path, Parameter(help="The card numbers as exports have them, one per line; - is standard input.")
+        Path,
+        Pipe,
+        Parameter(help="The card numbers as exports have them, one per line; - is standard input."),
     ],
     again: Annotated[bool, Flag, Parameter(help="They gave consent again.")] = False,
     as_: Name,
@@ -232,7 +234,7 @@ def _lines(export: Export) -> list[Line]:
         ("produced", f"{moment(export.produced_at)}, {rests[export.basis.value]}; first seen {moment(export.first_seen)}"),
         *([("because", export.reason)] if export.reason else []),
         ("due", day(export.due_on) or "not said"),
-        ("content", f"{export.size:,} bytes" + ("" if export.rows is None else f", {export.rows:,} rows")),
+        ("content", f"{export.size:,} bytes" + ("" if export.rows is None else f", {words.plural(export.rows, 'row')}")),
         ("columns", ", ".join(export.columns) or "not known"),
         ("SHA-256", export.digest),
         ("store", export.store or "none of the schedule's"),

@@ -17,7 +17,7 @@ from console.cli.answer import Answer, Line, Table, bad, day, good, heading, num
 from console.cli.documents import content_of, read_subjects
 from console.cli.exits import worst
 from console.cli.hold_lines import hold_facts, hold_lines
-from console.cli.options import Flag, Here, HoldId, Json, KeyFile, Many, MaybeName, Name
+from console.cli.options import Flag, Here, HoldId, Json, KeyFile, Many, MaybeName, Name, Pipe
 from console.cli.session import Session
 from console.cli.site import opened
 from flows.previewing import preview as preview_of
@@ -68,7 +68,8 @@ class ScopeOptions:
     ] = None
     subject_file: Annotated[
         Path | None,
-        Parameter(allow_leading_hyphen=True, help="File with one patron id per line; - for standard input."),
+        Pipe,
+        Parameter(help="File with one patron id per line; - for standard input."),
     ] = None
     camera: Annotated[Texts, Parameter(help="Camera.")] = None
     branch: Annotated[Texts, Parameter(name=("--branch", "--location"), help="Branch.")] = None

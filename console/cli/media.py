@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from console.cli import words
 from console.cli.answer import Answer, Line, Table, good, heading, moment
 from console.cli.media_lines import media_table
-from console.cli.options import Here, Json, KeyFile, Many, Name
+from console.cli.options import Here, Json, KeyFile, Many, Name, Pipe
 from console.cli.session import Session
 from console.cli.site import opened
 from console.cli.times import beginning
@@ -40,7 +40,7 @@ _STATES = {
 def plan(
     *,
     media: Annotated[
-        Path, Parameter(help=f"CSV with the columns {', '.join(COLUMNS)}; - is standard input.")
+        Path, Pipe, Parameter(help=f"CSV with the columns {', '.join(COLUMNS)}; - is standard input.")
     ],
     record_type: Annotated[
         list[str], Many, Parameter(help="A kind of record that is on them; once for each.")

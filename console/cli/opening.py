@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from console.cli import words
 from console.cli.answer import Answer, Line, good
-from console.cli.options import Here, Json, KeyFile, Name
+from console.cli.options import Here, Json, KeyFile, Name, Pipe
 from console.cli.site import opened
 from flows.openwork import governed_roots, open_sealed
 from flows.openwork import reseal as seal_anew
@@ -31,11 +31,8 @@ def open_(
     *,
     output: Annotated[
         str,
-        Parameter(
-            name=["--output", "-o"],
-            help="A new file for the plaintext, or - for a pipe.",
-            allow_leading_hyphen=True,
-        ),
+        Pipe,
+        Parameter(name=["--output", "-o"], help="A new file for the plaintext, or - for a pipe."),
     ],
     range_: Annotated[
         str | None,

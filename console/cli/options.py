@@ -19,6 +19,8 @@ Json = Annotated[
 Here = Annotated[Session, Parameter(parse=False)]
 HoldId = Annotated[str, Parameter(help="Id of a hold: see `retention hold list`.")]
 Flag = Parameter(negative=(), show_default=False)
+Pipe = Parameter(allow_leading_hyphen=True)
+"""Takes ``-`` for standard input or output."""
 Many = Parameter(negative=(), consume_multiple=False)
 Name = Annotated[str, Parameter(name="--as", help="Who you are: a name from `retention person list`.")]
 MaybeName = Annotated[

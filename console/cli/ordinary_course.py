@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from console.cli import words
 from console.cli.answer import Answer, Line, Table, day, good, heading, moment
 from console.cli.certificate import write_files
-from console.cli.options import Here, Json, Many
+from console.cli.options import Here, Json, Many, Pipe
 from console.cli.site import opened
 from flows.ordinary_course import state_ordinary_course
 from retention.errors import UsageError
@@ -25,6 +25,7 @@ def ordinary_course(
     *,
     subject: Annotated[
         str,
+        Pipe,
         Parameter(
             help="The patron's id as the records have it; - reads it from standard input, where nobody sees it."
         ),

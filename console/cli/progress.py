@@ -84,6 +84,10 @@ class Reporter:
         self._draw(f"{record_type}/{location}", f"sealing {record_type}/{location}", sealed, None)
         self.pause()
 
+    def scanning(self, files: int) -> None:
+        self._draw("scan", "looking through files", files, None)
+        self.pause()
+
     def pause(self) -> None:
         """Called where nothing is half done. Raises `Interrupted` when somebody asked to stop."""
         if self._stop.asked:

@@ -180,5 +180,6 @@ def tail(site: Site, done: Run) -> list[Line]:
         lines.append(f"{words.plural(destroyed, unit)} destroyed; {words.plural(waiting, 'case')} waiting.")
     else:
         due = sum(result.plan.records for result in done.results if result.plan is not None)
-        lines.append(f"{words.plural(due, 'record')} would be destroyed. To do it: retention run --execute")
+        to_do = ". To do it: retention run --execute" if due else "."
+        lines.append(f"{words.plural(due, 'record')} would be destroyed{to_do}")
     return lines

@@ -9,14 +9,15 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from console.cli import words
-from console.cli.answer import Answer, Line, Table, bad, good
+from console.cli.answer import Answer, Line, Table, bad, doubtful, good
 from console.cli.documents import read_subjects
-from console.cli.options import Flag, Here, Json
+from console.cli.options import Flag, Here, Json, Pipe
+from console.cli.progress import reporting
 from console.cli.site import opened
 from flows.scans import places_to_scan
 from flows.scans import scan as run_scan
 from retention.errors import UsageError
-from storage.scanning.scan import Report, Result
+from storage.scanning.scan import Cover, Report, Result
 
 SOMETHING = 3
 _TELLING = re.compile(r"\d{5,}|[^/\s]+@[^/\s]+")
@@ -37,6 +38,7 @@ def scan(
     ] = False,
     remember: Annotated[
         Path | None,
+        Pipe,
         Parameter(
             help="Do not scan: remember these card numbers or addresses, one per line, as keyed digests. - is standard input."
         ),
@@ -61,7 +63,10 @@ def scan(
             )
         if known and not site.known.size:
             raise UsageError("nobody is known yet", "retention scan --remember FILE")
-        report = run_scan(site, places_to_scan(site, places), whole=whole, known=known)
+        with reporting(session, execute=False) as reporter:
+            report = run_scan(
+                site, places_to_scan(site, places), whole=whole, known=known, progress=reporter.scanning
+            )
     shown = [one for one in report.results if all_ or one.alarm or one.drift]
     lines = _lines(report, shown, masked=mask)
     body = {
@@ -77,11 +82,17 @@ def _lines(report: Report, shown: list[Result], *, masked: bool) -> list[Line]:
     lines: list[Line] = [Table(heads=heads, rows=rows)] if rows else []
     looked = f"{words.plural(report.files, 'file')} looked through"
     if report.alarms:
-        lines.append(
-            bad(
-                f"{looked}; {words.plural(len(report.alarms), 'file')} with personal data that nobody answers for"
-            )
+        late = sum(one.cover is Cover.OVERDUE for one in report.alarms)
+        counts = (
+            (len(report.alarms) - late, "that nobody answers for"),
+            (late, "whose day to be gone has passed"),
         )
+        told = ", ".join(
+            f"{words.plural(count, 'file')} with personal data {what}" for count, what in counts if count
+        )
+        lines.append(bad(f"{looked}; {told}"))
+    elif not report.files and not report.unread:
+        lines.append(doubtful("no file was looked through: nothing lies there, so nothing is said of it"))
     else:
         lines.append(good(f"{looked}; nothing that nobody answers for"))
     lines += [

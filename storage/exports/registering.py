@@ -160,11 +160,11 @@ def sight(
 
 
 def due_day(record_type: RecordType, produced: datetime, schedule: Schedule, location: TreeLocation) -> date:
-    """The first day on which an export of that age is due under the record type's own rule."""
+    """The first day on which an export of that age is due under the record type's own rule; with consent past its maximum."""
     day = dates.local_day(produced, location.zone, schedule.library.zone)
-    return dates.day_after(
-        dates.due_day(day, record_type.rules[0].minimum, record_type.cutoff, schedule.library)
-    )
+    rule = record_type.rules[0]
+    period = rule.maximum if location.consent is not None and rule.maximum is not None else rule.minimum
+    return dates.day_after(dates.due_day(day, period, record_type.cutoff, schedule.library))
 
 
 def _sight_one(

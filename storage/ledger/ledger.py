@@ -75,7 +75,7 @@ class Ledger:
         last = self.connection.last_event_at()
         if last is not None and at < last - CLOCK_TOLERANCE:
             raise Refused(
-                f"this machine's clock is behind the ledger's last event by {last - at}",
+                f"this machine's clock is behind the ledger's last event by {timedelta(seconds=round((last - at).total_seconds()))}",
                 "set the clock; nothing runs until it is right",
             )
 

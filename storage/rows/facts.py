@@ -124,12 +124,11 @@ class RowFacts:
         return known
 
     def is_withdrawn(self, row: Row) -> bool:
-        """Whether another store, asked for the consent of the row's person, has none."""
-        return (
-            self._subject is not None
-            and self._consents is not None
-            and self._withdrew(row.values[self._keys]) is True
-        )
+        """Whether another store, asked for the consent of the row's person, has none. Who withdrew here was not asked for."""
+        subject = row.values[self._keys] if self._subject is not None else None
+        if subject is None or self._consents is None or self._register.withdrew(subject):
+            return False
+        return self._withdrew(subject) is True
 
     def require_plausible(self) -> None:
         """After a whole look: whether the store that records consent knew anybody in these rows. Raises `StoreUnavailable`."""

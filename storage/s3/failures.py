@@ -71,7 +71,8 @@ def unanswered(error: boto.BotoCoreError) -> StoreUnavailable:
         error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError)
     ):
         return StoreUnavailable(
-            "there are no credentials for the store", "set ACCESS_KEY and SECRET_KEY of the store, or a role"
+            "there are no credentials for the store",
+            "set ACCESS_KEY and SECRET_KEY of the store; a bucket of no store needs what AWS's own tools find: environment, profile, role",
         )
     if isinstance(error, boto.SSLError):
         return StoreUnavailable(

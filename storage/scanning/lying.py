@@ -81,12 +81,13 @@ def _walk(places: Iterable[Path], unread: dict[str, int]) -> Iterator[tuple[Path
         reason = f"a folder: {os.strerror(error.errno or 0).lower()}"
         unread[reason] = unread.get(reason, 0) + 1
 
-    for place in places:
+    for number, place in enumerate(places, start=1):
         try:
             top = place.stat()
         except OSError as error:
             raise UsageError(
-                f"a place to scan is not there: {os.strerror(error.errno or 0)}", "name a file or folder"
+                f"place {number} to scan is not there: {os.strerror(error.errno or 0)}",
+                "name a file, a folder, a store of kind s3, or s3://bucket/prefix",
             ) from None
         if stat.S_ISREG(top.st_mode):
             yield place, top

@@ -1,4 +1,4 @@
-"""The smallest size of six benches, through the whole product. Their own assertions check that both sides destroyed the same."""
+"""The smallest size of seven benches, through the whole product. Their own assertions check that both sides destroyed the same."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from bench.__main__ import run
 
 @pytest.mark.slow
 @pytest.mark.postgresql
-@pytest.mark.parametrize("name", ["purge-postgresql", "plan", "files", "s3", "objects", "console"])
+@pytest.mark.parametrize("name", ["purge-postgresql", "plan", "files", "s3", "objects", "exports", "console"])
 def test_a_bench_compares_with_its_peer_and_writes_its_numbers_down(name: str, tmp_path: Path) -> None:
     printed = io.StringIO()
     (found,) = run([name], size="tiny", pairs=1, out=tmp_path, console=Console(file=printed, width=200))

@@ -131,6 +131,9 @@ def test_check_and_doctor_look_into_the_bucket(shared: tuple[Library, Bucket]) -
     bucket.drop()
     assert "the bucket does not exist" in library("doctor").out
     assert library("check", "--stores").code == 7
+    said = library("run", "--record-type", "shared")
+    assert (said.code, "shared: outbox in store vendor: the bucket does not exist" in said.out) == (7, True)
+    assert "--execute" not in said.out
 
 
 def test_a_hold_placed_keeps_a_bucket_s_objects_and_locks_them(
@@ -342,3 +345,6 @@ def test_whole_objects_go_by_their_registered_age_and_one_that_is_not_registered
     assert bucket.contents("library/outbox/other.csv"), "it is not old enough"
     assert bucket.everything("library/outbox/zqcanary-ada.csv") == []
     assert bucket.everything(f"{key}.retention.json") == [], "it goes with its export"
+    (envelope,) = (library.state / "evidence").glob("*.dsse.json")
+    statement = base64.b64decode(json.loads(envelope.read_bytes())["payload"])
+    assert b"University: received 1 export" in statement, "also where no rule names who gets them"

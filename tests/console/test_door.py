@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -222,3 +223,29 @@ def test_json_is_one_document(staffed: Library) -> None:
     for words in (["run"], ["case", "list"], ["db", "check"], ["doctor"], ["check", "--stores"]):
         document = json.loads(staffed.done(*words, "--json").out)
         assert document["format"].startswith("retention.")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "withdraw", "--as", "ada", "--subject-file"),
+        ("scan", "--remember"),
+        ("media", "plan", "--record-type", "x", "--from", "2030-01-01", "--to", "2030-01-02", "--as", "ada", "--media"),
+        ("certificate", "open", "C1", "--record"),
+        ("certificate", "ordinary-course", "--from", "2030-01-01", "--to", "2030-01-02", "--served", "2030-01-02", "--out", "x", "--subject"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_dash_is_standard_input_wherever_help_says_so(
+    staffed: Library, words: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    class Given(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            read.append(1)
+            return super().read(size)
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Given(b"")))
+    assert staffed(*words, "-").code == 2
+    assert read

@@ -131,6 +131,7 @@ def test_a_folder_rule_registers_each_file_once_and_a_saved_one_keeps_its_age(sh
     path = put(shelf, "patrons.csv", rows(PATRON))
     assert shelf.done("export", "sight", "--json").json["locations"][0]["registered"]
     (before,) = shelf.done("export", "list", "--json").json["exports"]
+    assert before["due_on"] == "2035-08-15", "people agreed to it: overdue only past the maximum"
     shelf.now = NOW + timedelta(days=20)
     put(shelf, "patrons.csv", rows(PATRON, "3"), days=-19)
     (seen,) = shelf.done("export", "sight", "--json").json["locations"]
@@ -184,7 +185,7 @@ def test_a_sidecar_tells_what_a_file_is_for_and_a_wrong_one_is_not_half_believed
     put(shelf, "b.csv.retention.json", json.dumps(beside | {"owner": PATRON}))
     put(shelf, "c.csv.retention.json", json.dumps(beside | {"reason": ""}))
     said = shelf.done("export", "sight")
-    assert "2 sidecars" in said.err
+    assert "savannah: 2 sidecars" in said.err
     assert PATRON not in said.out + said.err
     (export,) = shelf.done("export", "list", "--json").json["exports"]
     assert (export["recipient"], export["age_rests_on"]) == ("University", "declared")
@@ -213,6 +214,10 @@ def test_rows_of_a_person_who_withdrew_go_and_the_certificate_says_who_else_has_
     envelope = (shelf.state / "evidence" / f"{certificate['id']}.dsse.json").read_text()
     shown = shelf.done("certificate", "show", certificate["id"], "--json")
     assert "attested by third party for 1" in shown.out
+    assert (
+        "copies elsewhere: Savannah: received 1 export"
+        in shelf.done("certificate", "show", certificate["id"]).out
+    )
     assert PATRON not in ran.out + ran.err + shown.out + envelope
 
 

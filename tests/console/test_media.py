@@ -215,7 +215,7 @@ def test_a_changed_word_anywhere_in_the_certificate_is_noticed(desk: Library) ->
 @pytest.mark.parametrize(
     ("step", "who", "words"),
     [
-        (("approve",), "ada", "did plan lot"),
+        (("approve",), "ada", "took the step plan of lot"),
         (("approve",), "cleo", "not custodian"),
         (("attest", *HOW), "ada", "the next step is: approve"),
         (("witness",), "dora", "the next step is: approve"),

@@ -284,3 +284,13 @@ def test_ctrl_c_ends_a_real_run_cleanly(tmp_path: Path, bare: Library) -> None:
     bare.done("run", "--execute", "--record-type", "camera-footage")
     (certificate,) = bare.done("certificate", "list", "--json").json["certificates"]
     bare.done("certificate", "verify", certificate["path"])
+
+
+def test_an_empty_root_is_no_address_and_not_the_current_folder(
+    staffed: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (staffed.root / "exports").rename(staffed.root / "here")
+    monkeypatch.chdir(staffed.root / "here")
+    monkeypatch.setenv("RETENTION_STORES__EXPORTS__ROOT", "")
+    said = staffed("run", "--record-type", "vendor-exports")
+    assert (said.code, "store exports" in said.out + said.err) == (2, True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from console.cli.progress import LOOK_AGAIN, Interrupted, Reporter
 from flows.scanning import shown, written
 from flows.scans import places_to_scan, scan
 from flows.settings import load_settings
@@ -27,11 +28,31 @@ def put(library: Library, name: str, text: str = "\n".join(CARDS)) -> Path:
 
 def test_a_clean_place_ends_with_0_and_personal_data_that_nobody_answers_for_with_3(library: Library) -> None:
     assert library("scan").code == 0
+    (library.root / "bare").mkdir()
+    assert "nothing lies there" in library.done("scan", library.root / "bare").out
     put(library, f"drop/{CARDS[0]}.txt")
     said = library("scan")
     assert said.code == 3
     assert "1 file with personal data that nobody answers for" in said.out
     assert not [card for card in CARDS if card in said.out + said.err]
+
+
+def test_a_scan_tells_how_far_it_is_and_can_be_stopped(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+
+    def stop(self: Reporter, files: int) -> None:
+        told.append(files)
+        if files == 2:
+            raise Interrupted(LOOK_AGAIN)
+
+    monkeypatch.setattr(Reporter, "scanning", stop)
+    for name in ("a", "b", "c"):
+        put(library, f"drop/{name}.txt")
+    said = library("scan", library.root / "exports" / "drop")
+    assert (said.code, told, LOOK_AGAIN in said.err) == (130, [1, 2], True)
+    assert said.out == ""
 
 
 def test_a_mask_names_the_same_file_the_same_way_and_no_path(library: Library) -> None:
@@ -64,6 +85,7 @@ def test_registered_and_scheduled_files_are_answered_for_until_their_day_has_pas
     library.now = NOW + timedelta(days=10)
     said = library("scan", "--json")
     assert (said.code, [one["answers"] for one in said.json["results"]]) == (3, ["overdue"])
+    assert "1 file with personal data whose day to be gone has passed" in library("scan").out
 
 
 def test_people_who_withdrew_or_were_remembered_are_looked_for(staffed: Library) -> None:

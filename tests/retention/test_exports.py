@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retention.errors import UsageError
-from retention.exports import Basis, Step, Taken, age, day_in, shown_columns, third_parties
+from retention.exports import UNNAMED, Basis, Step, Taken, age, day_in, shown_columns, third_parties
 from tests.storage.desk import export
 
 ZONE = ZoneInfo("America/Denver")
@@ -115,10 +115,11 @@ def test_a_certificate_says_of_each_recipient_what_is_attested_and_what_is_not()
         export("E4", recipient="Board", attestation=False),
         export("E5", recipient="Old", steps=(long_gone,)),
         export("E6", recipient="Elsewhere", store="other"),
+        export("E7", recipient="Counsel (litigation hold)", attestation=False),
     ]
     said = third_parties(given_, [("exports", "agency/")], SEEN)
-    assert [sentence.partition(":")[0] for sentence in said] == ["Agency", "Board", "Vendor"]
-    assert "2 exports; destruction attested by third party for 1" in said[0]
-    assert "ab" * 32 in said[0]
-    assert "not covered" in said[1]
-    assert "awaited" in said[2]
+    assert [sentence.partition(":")[0] for sentence in said] == [UNNAMED, "Agency", "Board", "Vendor"]
+    assert "2 exports; destruction attested by third party for 1" in said[1]
+    assert "ab" * 32 in said[1]
+    assert "not covered" in said[2]
+    assert "awaited" in said[3]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from retention.condition import Compare
 from retention.errors import ScheduleInvalid
 from retention.loader import load, read_problems
+from retention.naming import Naming
 from retention.problems import Problem, ScheduleProblems
 from retention.schedule import (
     ApprovalKind,
@@ -85,6 +86,58 @@ def test_a_sound_schedule_is_read_whole() -> None:
     assert (footage.max_length, footage.settle, footage.unit) == (60.0, 300.0, "file")
     assert footage.zone == ZoneInfo("America/Denver")
     assert footage.cameras == {"entrance": Camera(branch="main", drift=120.0)}
+
+
+ARCHIVE = """
+[store.bucket]
+kind = "s3"
+title = "Archive"
+[record-type.archived]
+title = "Archived footage"
+description = "Copies of the year"
+authority = "Policy 7"
+owner = "Facilities"
+personal-data = ["likeness"]
+trigger = "recorded"
+cutoff = "day"
+minimum = "P1Y"
+disposition = "purge"
+approval = "standing"
+limits = { percent = 10 }
+effective-from = 2026-01-01
+[[record-type.archived.location]]
+name = "archive"
+store = "bucket"
+path = "archive"
+template = "{camera}/{Y}-{m}-{d}.mp4"
+trigger-kind = "name"
+time-zone = "UTC"
+subject = "unknown"
+max-length = "PT1H"
+"""
+
+
+def test_a_camera_is_known_wherever_a_layout_names_cameras_but_for_its_branch() -> None:
+    """A hold on an old name must not keep less in the archive than on the recorder's disk."""
+    text = with_line(
+        line_of("camera.entrance"),
+        "camera.entrance = { branch = 'main', drift = 120, also-called = ['front'] }",
+    )
+
+    def archive(more: str = "") -> TreeLocation:
+        location = load(text + ARCHIVE + more, "p").record_type("archived").location("archive")
+        assert isinstance(location, TreeLocation)
+        return location
+
+    assert archive().cameras == {"entrance": Camera(drift=120.0, also_called=("front",))}
+    assert Naming.of(archive()).camera("front") == "entrance"
+    own = "[record-type.archived.location.camera.front]\nbranch = 'east'\n"
+    assert archive(own).cameras == {
+        "front": Camera(branch="east"),
+        "entrance": Camera(drift=120.0),
+    }, "what a location says itself of a name counts there"
+    more = "[record-type.archived.location.camera.entrance]\nalso-called = ['lobby']\n"
+    assert archive(more).cameras == {"entrance": Camera(also_called=("lobby", "front"))}
 
 
 def test_the_digest_is_of_the_content_and_not_of_its_layout() -> None:

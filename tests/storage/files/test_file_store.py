@@ -30,6 +30,7 @@ from tests.storage.files.shelf import (
     give_up_rights,
     record_segments,
     segment,
+    stamp,
     without_rights,
 )
 
@@ -63,6 +64,16 @@ def test_every_name_that_a_disk_can_hold_is_found_destroyed_and_read_back(shelf:
     assert set(shelf.destroy(lines)) == set(keys)
     assert shelf.files() == set()
     assert shelf.store.presence(shelf.criteria, lines) == [Presence.ABSENT] * len(names)
+
+
+def test_a_sparse_file_is_counted_by_its_length_and_goes(shelf: Shelf) -> None:
+    path = shelf.write("out.img")
+    os.truncate(path, 1 << 36)
+    stamp(path, LONG_AGO)
+    assert path.stat().st_blocks * 512 < 1 << 20
+    found, lines = shelf.survey()
+    assert (found.due, found.volume) == (1, 1 << 36)
+    assert shelf.destroy(lines) == {"out.img": Presence.ABSENT}
 
 
 # What is never judged

@@ -84,6 +84,7 @@ def test_a_record_that_knows_nobody_of_these_people_is_no_answer(desk: Desk) -> 
 def test_who_withdrew_here_goes_whatever_is_recorded_elsewhere(desk: Desk) -> None:
     desk.register = OptedIn([ADA, BELA, CLEO], noted=[CLEO])
     assert due(desk) == [CLEO]
+    assert desk.survey()[0].findings == [], "the store does not say it"
 
 
 @pytest.mark.parametrize(
