@@ -32,7 +32,7 @@ def test_an_approval_is_taken_back(staffed: Library, case: str) -> None:
     assert missing(staffed, case) == 2
     assert staffed("case", "withdraw", case, "--as", "ada").code == 5
     shown = staffed.done("case", "show", case)
-    assert "withdraw by ada" in shown.out
+    assert "approval taken back by ada" in shown.out
 
 
 def test_what_is_taken_out_of_a_case_stays(staffed: Library, case: str) -> None:

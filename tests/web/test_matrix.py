@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -117,6 +118,7 @@ GET /sign/{id}/options                             draft        PPNN PPNN PPNN P
 POST /sign/{id}                                    draft        SSNN SSNN SSNN SSNN SSNN SSNN A
 GET /openapi.json                                  -            P P P P P P A
 """
+T = TypeVar("T")
 LETTERS = {200: "P", 303: "S", 401: "A", 403: "F", 404: "N", 409: "R", 422: "R", 429: "R", 503: "E"}
 ROLES = (*Role, None)
 Form = dict[str, Any]
@@ -236,8 +238,14 @@ def test_the_table_forbids_what_the_permissions_do_not_give(made: World) -> None
                 assert "F" not in letters, (row.key, role)
 
 
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """In a thread of its own: the browser's driver may have left an event loop running in this one."""
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(asyncio.run, work).result()
+
+
 def test_every_route_answers_every_role_in_every_state_as_the_table_says(made: World) -> None:
-    found = asyncio.run(look(made, [*rows()]))
+    found = run(look(made, [*rows()]))
     wrong = [(row, one) for row, one in zip(rows(), found, strict=True) if row != one]
     assert not wrong, "\n".join(f"  said   {row.line}\n  found  {one.line}" for row, one in wrong)
 
@@ -257,7 +265,7 @@ def test_whoever_is_disabled_or_whose_session_is_over_is_asked_to_sign_in_everyw
                 if row.outcomes[-1][0] == "A"
             ]
 
-    assert {letter for _, letter in asyncio.run(statuses())} == {"A"}
+    assert {letter for _, letter in run(statuses())} == {"A"}
     made.restore()
 
 
