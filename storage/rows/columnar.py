@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from storage.rows.form import Change, Form, Row, Unreadable, text_of
+from storage.rows.form import Change, Form, Rewritten, Row, Unreadable, text_of
 
 AT_ONCE = 10_000
 LARGEST_GROUP = 1 << 30
@@ -53,22 +53,25 @@ class Columnar(Form):
             for batch in self._parquet.iter_batches(AT_ONCE):
                 yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
-    def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> tuple[int, int]:
+    def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> Rewritten:
+        found: set[bytes] = set()
         gone = kept = 0
         with _telling(), self._writer(target) as writer:
             for number in range(self._parquet.num_row_groups):
                 table = self._parquet.read_row_group(number)
-                hit = [
-                    _raw(cells) in rows
-                    for cells in zip(*(_cells(column) for column in table.columns), strict=True)
-                ]
+                hit: list[bool] = []
+                for cells in zip(*(_cells(column) for column in table.columns), strict=True):
+                    raw = _raw(cells)
+                    hit.append(raw in rows)
+                    if hit[-1]:
+                        found.add(raw)
                 gone += sum(hit)
                 kept += len(hit) - sum(hit)
                 if any(hit):
                     table = self._without(table, hit) if change is None else self._changed(table, hit, change)
                 if table.num_rows:
                     writer.write_table(_compact(table), row_group_size=max(1, table.num_rows))
-        return gone, kept
+        return Rewritten(frozenset(found), gone, kept)
 
     def look(self, rows: Mapping[bytes, int]) -> tuple[frozenset[bytes], int]:
         found: set[bytes] = set()

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import chain
 from typing import BinaryIO
 
-from storage.rows.form import Change, Form, Row, Unreadable
+from storage.rows.form import Change, Form, Rewritten, Row, Unreadable
 
 BLOCK = 1 << 20
 LONGEST = 1 << 20
@@ -98,8 +98,9 @@ class Delimited(Form):
                 if len(fields) == len(self._columns):
                     yield fields
 
-    def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> tuple[int, int]:
+    def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> Rewritten:
         wanted, few = _with_ends(rows), _few(rows)
+        found: set[bytes] = set()
         gone, kept, header = 0, -1, True
         for block in self._blocks():
             if not block.mentions(few) or wanted.isdisjoint(block.records):
@@ -114,9 +115,10 @@ class Delimited(Form):
                     header = False
                     continue
                 gone += 1
+                found.add(raw)
                 if change is not None:
                     target.write(self._changed(raw, change))
-        return gone, kept
+        return Rewritten(_among(rows, found), gone, kept)
 
     def look(self, rows: Mapping[bytes, int]) -> tuple[frozenset[bytes], int]:
         wanted, few = _with_ends(rows), _few(rows)
@@ -127,7 +129,7 @@ class Delimited(Form):
             if block.mentions(few):
                 found |= wanted.intersection(block.records[1:] if header else block.records)
             header = False
-        return frozenset(raw for raw in rows if any(_bare(raw) + end in found for end in _ENDS)), count
+        return _among(rows, found), count
 
     def _changed(self, raw: bytes, change: Change) -> bytes:
         fields = _parsed([raw.decode("latin-1")], self._delimiter)[0]
@@ -256,6 +258,11 @@ def _bare(raw: bytes) -> bytes:
 def _with_ends(rows: Mapping[bytes, int]) -> frozenset[bytes]:
     """Rows as they may stand in the file: a row that was the last one may have had no line end."""
     return frozenset(_bare(raw) + end for raw in rows for end in _ENDS)
+
+
+def _among(rows: Mapping[bytes, int], found: Collection[bytes]) -> frozenset[bytes]:
+    """Those of the rows that were found, whatever line end they had."""
+    return frozenset(raw for raw in rows if any(_bare(raw) + end in found for end in _ENDS))
 
 
 def _few_keys(keys: Collection[str] | None) -> list[bytes] | None:

@@ -44,6 +44,16 @@ class Change(NamedTuple):
     values: Mapping[str, str | None]
 
 
+class Rewritten(NamedTuple):
+    """What a file was written without. ``rows``: those that were in it, by content; ``gone``: how many of the file's rows that
+    were; ``kept``: how many others there are, as `Form.look` counts them.
+    """
+
+    rows: frozenset[bytes]
+    gone: int
+    kept: int
+
+
 class Form(ABC):
     """One open file. ``file`` stands at its start whenever a method is called, and where it likes afterwards."""
 
@@ -67,10 +77,8 @@ class Form(ABC):
         """Every row that is not empty, with all its cells as they are. For looking, not for deciding. Raises `Unreadable`."""
 
     @abstractmethod
-    def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> tuple[int, int]:
-        """Write the file to ``target`` without these rows (by their ``raw``), or with them changed.
-
-        Returns how many rows went (or changed) and how many others there are, as `look` counts them. Nothing else in the file
+    def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> Rewritten:
+        """Write the file to ``target`` without these rows (by their ``raw``), or with them changed. Nothing else in the file
         changes. Raises `Unreadable`.
         """
 

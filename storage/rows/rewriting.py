@@ -44,21 +44,19 @@ def rewrite(
     folder, name = split(path)
     before = os.fstat(file.fileno())
     form = open_form(name, file, encoding)
-    found, _ = form.look(rows)
-    if not found:
-        return found
-    wanted = {raw: rows[raw] for raw in found}
     directory = tree.open(folder)
     partial, target = _aside(directory)
     try:
         with target:
-            kept = _write(form, target, wanted, change=change, name=name, encoding=encoding)
+            went, left = _write(form, target, rows, change=change, name=name, encoding=encoding)
+            if not went:
+                return went
             _take_after(target.fileno(), file.fileno(), before)
             os.fsync(target.fileno())
             now = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if not is_same(now, _identity(before)):
                 raise Changed
-            if kept:
+            if left:
                 os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
             else:
                 os.unlink(name, dir_fd=directory)
@@ -68,7 +66,7 @@ def rewrite(
     finally:
         with suppress(FileNotFoundError):
             os.unlink(partial, dir_fd=directory)
-    return found
+    return went
 
 
 def _aside(directory: int) -> tuple[str, BinaryIO]:
@@ -91,18 +89,18 @@ def _write(
     change: Change | None,
     name: str,
     encoding: str,
-) -> int:
-    """Write and read back. Returns how many rows are in the new file. Raises `Unreadable` when it is not as it must be."""
-    gone, kept = form.rewrite(target, rows, change)
+) -> tuple[frozenset[bytes], int]:
+    """Write and read back. Returns which rows went and how many are in the new file. Raises `Unreadable` when it is not as it must be."""
+    went, gone, kept = form.rewrite(target, rows, change)
     target.flush()
     left = kept + (gone if change is not None else 0)
-    if not left:
-        return 0
+    if not went or not left:
+        return went, left
     target.seek(0)
     standing, records = open_form(name, target, encoding).look(rows)
-    if standing or records != left or gone < len(rows):
+    if standing or records != left:
         raise Unreadable("it could not be written back as it was")
-    return left
+    return went, left
 
 
 def _take_after(target: int, source: int, before: os.stat_result) -> None:

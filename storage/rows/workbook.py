@@ -19,7 +19,7 @@ from openpyxl.cell.cell import Cell, MergedCell
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
-from storage.rows.form import Change, Form, Row, Unreadable, text_of
+from storage.rows.form import Change, Form, Rewritten, Row, Unreadable, text_of
 
 LARGEST = 64 << 20
 """Bytes that a workbook may unpack to: about four hundred thousand cells, half a gibibyte of memory."""
@@ -78,20 +78,23 @@ class Workbook(Form):
                 if any(value is not None for value in values):
                     yield values
 
-    def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> tuple[int, int]:
+    def rewrite(self, target: BinaryIO, rows: Mapping[bytes, int], change: Change | None) -> Rewritten:
         new = {} if change is None else dict(
             zip(self.places(tuple(change.values)), change.values.values(), strict=True)
         )  # fmt: skip
+        found: set[bytes] = set()
         gone = kept = 0
         for sheet, _ in self._tables:
             for cells in sheet.iter_rows(min_row=2):
                 texts = _texts(cells)
                 if not any(texts):
                     continue
-                if _raw(texts) not in rows:
+                raw = _raw(texts)
+                if raw not in rows:
                     kept += 1
                     continue
                 gone += 1
+                found.add(raw)
                 for place, cell in enumerate(cells):
                     if isinstance(cell, MergedCell):
                         raise Unreadable("a row that is to go is merged with another")
@@ -100,7 +103,7 @@ class Workbook(Form):
                         cell.hyperlink = None
         self._book.save(target)
         del self.__dict__["_book"], self.__dict__["_tables"]
-        return gone, kept
+        return Rewritten(frozenset(found), gone, kept)
 
     def look(self, rows: Mapping[bytes, int]) -> tuple[frozenset[bytes], int]:
         found: set[bytes] = set()

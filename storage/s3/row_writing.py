@@ -73,9 +73,11 @@ class Rewriter:
         upload = Upload(self._wire, whole.key, kept_as(self._wire, whole.current), self._rewritten)
         try:
             with whole.form(whole.current) as form:
-                gone, kept = form.rewrite(cast(BinaryIO, upload), rows, change)  # forms only write to it
+                went, gone, kept = form.rewrite(
+                    cast(BinaryIO, upload), rows, change
+                )  # forms only write to it
             left = kept + (gone if change is not None else 0)
-            if gone < len(rows):
+            if went != rows.keys():
                 raise Changed
             if not left:
                 upload.discard()

@@ -62,7 +62,7 @@ def test_without_some_rows_every_byte_of_the_others_is_unchanged(
         counted = form.rewrite(target, wanted, None)
         kept = [record for place, record in enumerate(records[1:]) if place not in gone]
         assert target.getvalue() == b"".join((records[0], *kept))
-        assert counted == (len(wanted), len(kept))
+        assert counted == (frozenset(wanted), len(wanted), len(kept))
         left = Delimited(target, encoding)
         assert left.look(wanted) == (frozenset(), len(kept))
         assert form.look(wanted) == (frozenset(wanted), len(records) - 1)
@@ -109,7 +109,7 @@ def test_a_row_inside_a_quoted_field_is_not_taken_for_the_row_that_goes() -> Non
     form = Delimited(io.BytesIO(content))
     row = next(form.rows(("key",)))
     target = io.BytesIO()
-    assert form.rewrite(target, {row.raw: 0}, None) == (1, 2)
+    assert form.rewrite(target, {row.raw: 0, b"D,y\n": 1}, None) == (frozenset({row.raw}), 1, 2)
     assert target.getvalue() == b'key,note\nB,"first\nA,gone\nlast"\nC,x\n'
 
 
