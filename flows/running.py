@@ -24,7 +24,6 @@ from retention.errors import (
     UsageError,
     VerificationFailed,
 )
-from retention.facts import State
 from retention.note import NoteKey
 from retention.permissions import Act
 from retention.schedule import RecordType
@@ -222,15 +221,8 @@ def finish(site: Site) -> tuple[Shredded, list[Certificate]]:
     """Step 11: replace the root key and remove ciphertext, say what has become of certificates, care for the evidence. Trouble is in the first."""
     shredded = shredding.finish(site, actor=ACTOR)
     followed: list[Certificate] = []
-    latest: dict[str, Certificate] = {}
-    for certificate in site.ledger.certificates.list():
-        if not certificate.attested:  # nothing follows what people attested
-            latest.setdefault(certificate.case_id, certificate)
-    today = site.now().date()
-    for certificate in latest.values():
-        waits = certificate.final_from is None or today < certificate.final_from
-        if not site.seals and (waits or certificate.state == State.FINAL.value):
-            continue  # only what was sealed has anything new to tell before its day, or after it is final
+    # Only what was sealed has anything new to tell before its day, or after it is final.
+    for certificate in site.ledger.certificates.latest(final_by=None if site.seals else site.now().date()):
         case = site.ledger.cases.get(certificate.case_id)
         schedule = frozen(site.ledger.cases.schedule_text(case.schedule_digest))
         try:

@@ -73,7 +73,7 @@ def show(
         seen = site.dispositions.review(case)
         decisions = site.ledger.people.decisions(case)
         excepted = site.ledger.exceptions.of(case)
-        certificates = [one.id for one in site.ledger.certificates.list() if one.case_id == case]
+        certificates = [one.id for one in site.ledger.lists.of_case(case)]
         since = None if reader is None else since_last_look(site.ledger, reader, seen, now=site.now())
     body = {
         "case": review_facts(seen),

@@ -6,7 +6,7 @@ others, by the id of the lot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -97,6 +97,24 @@ class Certificates:
         """Those of media destroyed by hand, newest first. ``text``: what the id begins with; ``before``: to go on behind it."""
         with self._db.read() as connection:
             return [_of_lot(row) for row in connection.execute(attested_query(text, before, limit))]
+
+    def latest(self, *, final_by: date | None = None) -> Iterator[Certificate]:
+        """The latest of each case, however many there are; none of media, which nothing follows. ``final_by``: only those that are not
+        final and may become so by that day."""
+        table = tables.certificate
+        place = func.row_number().over(partition_by=table.c.case_id, order_by=_NEWEST_FIRST).label("place")
+        each = select(table.c.id, place).subquery("each_one")
+        query = select(table).join(each, each.c.id == table.c.id).where(each.c.place == 1)
+        if final_by is not None:
+            due = table.c.final_from <= final_by.isoformat()
+            query = query.where(table.c.state != State.FINAL.value, due)
+        with self._db.read() as connection:
+            ids = (
+                connection.execute(query.with_only_columns(table.c.id).order_by(table.c.at, table.c.id))
+                .scalars()
+                .all()
+            )
+        return map(self.get, ids)
 
     def list(self, *, limit: int = 1000) -> list[Certificate]:
         """Newest first."""

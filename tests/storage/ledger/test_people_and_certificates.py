@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -56,6 +58,23 @@ def test_the_latest_certificate_of_a_case_is_the_same_one_every_time(ledger: Led
     assert ledger.certificates.list(limit=1)[0].id == f"{case.id}-2"
     with pytest.raises(UsageError, match="no certificate"):
         ledger.certificates.get("C1")
+
+
+def test_of_every_case_the_latest_is_followed_up_however_many_there_are(ledger: Ledger) -> None:
+    first, second, third = opened(ledger), opened(ledger), opened(ledger)
+    issue = partial(ledger.certificates.issue, actor="test")
+    issue(certificate(first, 1, at=NOW))
+    issue(certificate(first, 2, at=NOW + timedelta(days=1)))
+    issue(replace(certificate(second, at=NOW), state="final"))
+    issue(replace(certificate(third, at=NOW), final_from=NOW.date() + timedelta(days=30)))
+    assert {one.id for one in ledger.certificates.latest()} == {
+        f"{second.id}-1",
+        f"{third.id}-1",
+        f"{first.id}-2",
+    }
+    for days, due in ((29, set()), (30, {f"{third.id}-1"})):
+        by = NOW.date() + timedelta(days=days)
+        assert {one.id for one in ledger.certificates.latest(final_by=by)} == due
 
 
 def test_a_certificate_and_the_end_of_its_case_are_one(ledger: Ledger) -> None:
