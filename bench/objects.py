@@ -242,7 +242,7 @@ def settings(url: str) -> StoreSettings:
 
 def client_of(url: str) -> Any:
     return boto3.client(
-        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test",  # noqa: S106  # not one
+        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test",  # noqa: S106  # no secret: a stand-in takes any
         config=Config(s3={"addressing_style": "path"}, read_timeout=600),
     )  # fmt: skip
 

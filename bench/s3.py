@@ -124,14 +124,14 @@ def ours(scale: Scale, name: str, url: str, count: int) -> Round:
 
 def address(url: str) -> Address:
     return Address(
-        bucket=BUCKET, endpoint=url, region="us-east-1", addressing="path", access_key="bench", secret_key="bench",  # noqa: S106  # not one
+        bucket=BUCKET, endpoint=url, region="us-east-1", addressing="path", access_key="bench", secret_key="bench",  # noqa: S106  # no secret: a stand-in takes any
     )  # fmt: skip
 
 
 def client_of(url: str) -> Any:
     config = Config(max_pool_connections=2 * POOL, s3={"addressing_style": "path"})
     return boto3.client(
-        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="bench", aws_secret_access_key="bench", config=config,  # noqa: S106  # not one
+        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="bench", aws_secret_access_key="bench", config=config,  # noqa: S106  # no secret: a stand-in takes any
     )  # fmt: skip
 
 

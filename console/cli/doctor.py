@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from console.cli import words
@@ -243,7 +244,7 @@ def _begun(site: Site) -> Iterator[Check]:
 
 def _stores(site: Site) -> Iterator[Check]:
     for store in site.schedule.stores:
-        yield from _guarded(f"store {store.name}", lambda at, one=store: _store(at, one), site)  # type: ignore[misc]
+        yield from _guarded(f"store {store.name}", partial(_store, declared=store), site)
 
 
 def _store(site: Site, declared: StoreDeclaration) -> Iterator[Check]:
@@ -285,7 +286,7 @@ def _vaults(site: Site) -> Iterator[Check]:
         if isinstance(location, TreeLocation) and location.vault_of is not None
     }
     for name in sorted(names):
-        yield from _guarded(f"vault {name}", lambda at, one=name: _vault(at, one), site)  # type: ignore[misc]
+        yield from _guarded(f"vault {name}", partial(_vault, name=name), site)
 
 
 def _vault(site: Site, name: str) -> Iterator[Check]:

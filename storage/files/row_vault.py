@@ -138,12 +138,10 @@ def _write(content: bytes, target: Path, unfinished: Path, now: datetime) -> Non
             raise StoreUnavailable("the vault gives back other bytes than it was given", "replace its disk")
         target.parent.mkdir(exist_ok=True, mode=0o700)
         partial.rename(target)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
     finally:
         os.close(descriptor)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)  # gone under its name by now, or not to be one
 
 
 def _key(vault: Path) -> bytes:

@@ -63,7 +63,7 @@ def all_written(database: Path) -> None:
     deadline = time.monotonic() + 30
     while word.encode() not in stored(database) and time.monotonic() < deadline:
         time.sleep(0.5)
-    time.sleep(3)
+    time.sleep(3)  # logs go in batches of their own, every two seconds
     assert word.encode() in stored(database)
 
 

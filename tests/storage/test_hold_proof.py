@@ -44,7 +44,7 @@ class Desk:
     def move(self, to: HoldState, action: HoldAction | None = None, **more: object) -> None:
         now = self.site.clock()
         grace = now + timedelta(days=15) if to is HoldState.IN_GRACE else None
-        revised = replace(self.file, **more) if more else None  # type: ignore[arg-type]
+        revised = replace(self.file, **more) if more else None  # type: ignore[arg-type]  # fields of a hold, by name
         self.ledger.holds.move(
             self.file, to=to, actor="ada", at=now, action=action, grace_until=grace, revised=revised
         )

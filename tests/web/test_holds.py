@@ -205,7 +205,7 @@ def test_patrons_and_documents_are_shown_to_whoever_asks_and_that_is_written_dow
         assert ">101<" in client.post(f"{path}/subjects").text
         given = client.post(f"{path}/document", data={"digest": digest})
         assert (given.content, given.headers["content-type"]) == (PDF, "application/octet-stream")
-        assert "attachment" in given.headers["content-disposition"]
+        assert re.fullmatch(r'attachment; filename="H[\w-]+\.pdf"', given.headers["content-disposition"])
         assert client.post(f"{path}/document", data={"digest": "00" * 32}).status_code == 404
     kinds = [event.kind for event in house.ledger.events(subject=file(house, path).id)]
     assert {"hold.subjects-read", "hold.document-opened"} <= set(kinds)

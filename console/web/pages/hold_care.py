@@ -19,7 +19,6 @@ from retention.permissions import Act
 
 doors = Doors()
 VERDICTS = (CounselVerification.VERIFIED.value, CounselVerification.REJECTED.value)
-ENDINGS = {b"%PDF": "pdf", b"\x89PNG": "png", b"\xff\xd8\xff": "jpg"}
 
 
 @doors.post("/holds/{id}/verify", Act.VERIFY_REQUEST, fields=("verdict",))
@@ -106,7 +105,7 @@ def document(visit: Here, form: Typed, id: str) -> Response:
         body={"document": digest},
         at=desk.now(),
     )
-    ending = next((name for start, name in ENDINGS.items() if content.startswith(start)), "bin")
+    ending = hold_form.kind_of(content).lower() or "bin"
     headers = {"Content-Disposition": f'attachment; filename="{id}-{digest[:12]}.{ending}"'}
     return Response(content, media_type="application/octet-stream", headers=headers)
 

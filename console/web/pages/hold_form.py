@@ -226,9 +226,14 @@ def _unfit(upload: Upload) -> str:
         return f"This file is too large. Documents have at most {MAX_DOCUMENT // 1024 // 1024} MB."
     if not upload.content.strip():
         return "This file is empty."
-    if not any(upload.content.startswith(start) for start in DOCUMENTS):
+    if not kind_of(upload.content):
         return "This is not a document of a kind that is taken here: PDF, PNG, JPEG or TIFF."
     return ""
+
+
+def kind_of(content: bytes) -> str:
+    """What a document is, by how it begins; nothing for what no court sends."""
+    return next((kind for start, kind in DOCUMENTS.items() if content.startswith(start)), "")
 
 
 def again(visit: Visit, form: Form) -> Mapping[str, Sequence[str]]:
