@@ -226,9 +226,14 @@ def findings_of(
     findings = []
     if strangers:
         since = "" if oldest is None else f"; the oldest was modified on {date_of(oldest)}"
+        told = (
+            "1 file matches no layout and is"
+            if strangers == 1
+            else f"{strangers} files match no layout and are"
+        )
         findings.append(
             Finding(
-                location=location, count=strangers, message=f"{strangers} {_files(strangers)} match no layout and are left alone{since}",
+                location=location, count=strangers, message=f"{told} left alone{since}",
                 hint="move them away, or give them a location of their own",
             )
         )  # fmt: skip
